@@ -1,0 +1,117 @@
+"""Portlore: what is said of a TCP/UDP port, what is seen on it, and whether the two agree.
+
+>>> import portlore
+>>> portlore.name(22, "tcp")
+'ssh'
+
+Importing this package opens nothing and needs no third-party package; the data is read at the first question.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from portlore.book import Book
+    from portlore.errors import (
+        DataError,
+        HostError,
+        InputError,
+        ParseError,
+        PolicyRefused,
+        PortloreError,
+    )
+    from portlore.library import ask, history, lookup, name, search
+    from portlore.model import (
+        Answer,
+        Assignment,
+        Change,
+        ChangeKind,
+        Claim,
+        ClaimKind,
+        Hit,
+        Port,
+        PortFacts,
+        PortKind,
+        PortRange,
+        Service,
+        Source,
+        Status,
+        Transport,
+        Verdict,
+    )
+    from portlore.opening import load
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "portlore.book": ("Book",),
+    "portlore.errors": ("DataError", "HostError", "InputError", "ParseError", "PolicyRefused", "PortloreError"),
+    "portlore.library": ("ask", "history", "lookup", "name", "search"),
+    "portlore.model": (
+        "Answer",
+        "Assignment",
+        "Change",
+        "ChangeKind",
+        "Claim",
+        "ClaimKind",
+        "Hit",
+        "Port",
+        "PortFacts",
+        "PortKind",
+        "PortRange",
+        "Service",
+        "Source",
+        "Status",
+        "Transport",
+        "Verdict",
+    ),
+    "portlore.opening": ("load",),
+}
+__all__ = [
+    "Answer",
+    "Assignment",
+    "Book",
+    "Change",
+    "ChangeKind",
+    "Claim",
+    "ClaimKind",
+    "DataError",
+    "Hit",
+    "HostError",
+    "InputError",
+    "ParseError",
+    "PolicyRefused",
+    "Port",
+    "PortFacts",
+    "PortKind",
+    "PortRange",
+    "PortloreError",
+    "Service",
+    "Source",
+    "Status",
+    "Transport",
+    "Verdict",
+    "__version__",
+    "ask",
+    "history",
+    "load",
+    "lookup",
+    "name",
+    "search",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module when it is first asked for (PEP 562)."""
+    for home, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
+
+            found = getattr(import_module(home), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module 'portlore' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,179 @@
+"""The book of ports: registry, lore, an organisation's own labels and this machine's lists, joined. Pure."""
+
+from __future__ import annotations
+
+from portlore.errors import InputError
+from portlore.model import (
+    LAST_PORT,
+    Answer,
+    ChangeKind,
+    PortFacts,
+    PortRange,
+    Service,
+    Status,
+    Transport,
+    Verdict,
+    parse_transport,
+)
+from portlore.query import Query, parse_query
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from portlore.lore.store import Lore
+    from portlore.model import Change, Claim, LocalLine, OwnLabel
+    from portlore.registry.record import Record
+    from portlore.registry.registry import Registry
+
+    Located = tuple[PortRange, LocalLine]
+
+USUAL = (Transport.TCP, Transport.UDP)
+RARE = (Transport.SCTP, Transport.DCCP)
+GIVEN = (ChangeKind.ASSIGNED, ChangeKind.REASSIGNED)
+
+
+class Book:
+    """Answers questions about ports. Immutable to its users.
+
+    ``registry`` and ``lore`` come from :func:`portlore.load`; ``local`` are the lines of this machine's own lists with
+    the ports they speak of, ``own`` the labels of ``portlore.toml``.
+    """
+
+    def __init__(
+        self, registry: Registry, lore: Lore, local: Iterable[Located] = (), own: Iterable[OwnLabel] = ()
+    ) -> None:
+        self.registry, self.lore = registry, lore
+        self._local, self.own = tuple(local), tuple(own)
+        self._names: dict[str, dict[int, str]] | None = None
+
+    @property
+    def snapshot(self) -> str:
+        """The date of the registry that this book answers from."""
+        return self.registry.snapshot.date
+
+    def joined(self, local: Iterable[Located] = (), own: Iterable[OwnLabel] = ()) -> Book:
+        """The same book with this machine's lists and an organisation's labels."""
+        return Book(self.registry, self.lore, local, own)
+
+    def lookup(self, number: int, transport: str = Transport.TCP) -> PortFacts:
+        """Everything said of a port on a transport; :class:`InputError` for a number or transport that is none."""
+        try:
+            on = Transport(transport)
+        except ValueError:
+            on = parse_transport(transport)
+        if not 0 <= number <= LAST_PORT:
+            raise InputError(f"port {number}", "ports go from 0 to 65535", "ask for a number in that range")
+        status, row, assignments = self.registry.said(number, on)
+        history = self.registry.changes(number, on)
+        claims = self.lore.about(number, on)
+        if history and claims:
+            claims = tuple([_with_later(claim, history) for claim in claims])
+        local = own = ()  # type: tuple[LocalLine, ...], tuple[OwnLabel, ...]
+        if self._local:
+            local = tuple([line for ports, line in self._local if number in ports and on in line.transport])
+        if self.own:
+            own = tuple([label for label in self.own if on in label.transport and number in PortRange.parse(label.ports)])
+        return PortFacts(number, on, status, row, assignments, history, claims, local, own, self.snapshot)
+
+    def port(self, number: int) -> list[PortFacts]:
+        """A port on TCP and UDP, and on SCTP and DCCP where they have a row."""
+        facts = [self.lookup(number, transport) for transport in USUAL]
+        rare = [transport for transport in RARE if self.registry.said(number, transport)[1]]
+        return facts + [self.lookup(number, transport) for transport in rare]
+
+    def name(self, number: int, transport: str) -> str | None:
+        """The preferred registered name of a port, or None."""
+        return self.names(transport).get(number)
+
+    def names(self, transport: str) -> dict[int, str]:
+        """The preferred name of every named port on a transport."""
+        if self._names is None:
+            self._names = {on: dict(_names(self.registry, on)) for on in Transport}
+        try:
+            return self._names[transport]
+        except KeyError:
+            return self._names[parse_transport(transport)]
+
+    def ask(self, *texts: str) -> Answer:
+        """Answer questions as people write them: ``703``, ``53/udp``, ``600-1023``, ``ssh``.
+
+        A name that nobody has gives no ports and no services; :class:`InputError` where a text is no question.
+        """
+        ports: list[PortFacts] = []
+        services: list[Service] = []
+        for text in texts:
+            query = self.parse(text)
+            if query.name is None:
+                ports += self.facts_of(query)
+            else:
+                found, portless = self.service(query.name, query.transport)
+                ports += found
+                services += portless
+        return Answer(self.snapshot, texts, tuple(ports), tuple(services))
+
+    def parse(self, text: str) -> Query:
+        """A text as a question to this book, whose names win over look-alikes of numbers."""
+        return parse_query(text, lambda name: bool(self.registry.named(name)))
+
+    def facts_of(self, query: Query) -> Iterator[PortFacts]:
+        """The facts of a question about numbers, port by port."""
+        for number in query.ports or ():
+            if query.transport is None:
+                yield from self.port(number)
+            else:
+                yield self.lookup(number, query.transport)
+
+    def service(self, name: str, transport: str | None = None) -> tuple[list[PortFacts], list[Service]]:
+        """The ports of a registered service name, and its rows without a port."""
+        ports: list[PortFacts] = []
+        services: list[Service] = []
+        for record in self.registry.named(name):
+            wanted = [on for on in record.applies_to if transport is None or on == transport]
+            if not record.number:
+                services += [service_of(record, on) for on in (record.transports.split() or [None]) if on in wanted or not on]
+                continue
+            numbers = PortRange.parse(record.number)
+            ports += [self.lookup(number, on) for number in numbers for on in wanted]
+        return ports, services
+
+    def claimed(self, name: str) -> list[Claim]:
+        """The claims whose name holds these words, for a name that nobody registered."""
+        wanted = name.lower()
+        return [c for c in self.lore if wanted in c.name.lower() and c.verdict is not Verdict.CONTRADICTED]
+
+
+def service_of(record: Record, transport: str | None) -> Service:
+    """A registry row as a service."""
+    from portlore.registry.registry import assignment_of
+
+    return Service(record.name, record.number or None, transport, assignment_of(record))
+
+
+def _names(registry: Registry, transport: str) -> Iterator[tuple[int, str]]:
+    for first, last, members in registry.runs(0, LAST_PORT):
+        if members:
+            _, _, assignments = registry.said(first, transport)
+            if assignments and assignments[0].name:
+                yield from ((number, assignments[0].name) for number in range(first, last + 1))
+
+
+def _with_later(claim: Claim, history: Sequence[Change]) -> Claim:
+    """A claim that is older than a later assignment says so."""
+    if claim.since is None or claim.verdict is Verdict.CONTRADICTED:
+        return claim
+    for change in history:
+        older, newer = change.between
+        if change.kind in GIVEN and claim.since < newer and change.name.lower() != claim.name.lower():
+            to = f"assigned to {change.name} between {older} and {newer}"
+            return claim.replace(later=f"used by {claim.name} since {claim.since}, {to}")
+    return claim
+
+
+def statuses(facts: Iterable[PortFacts]) -> dict[str, dict[str, int]]:
+    """Counts by transport and status."""
+    counts: dict[str, dict[str, int]] = {}
+    for one in facts:
+        by_status = counts.setdefault(one.transport, dict.fromkeys(Status, 0))
+        by_status[one.status] += 1
+    return counts

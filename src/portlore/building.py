@@ -1,0 +1,44 @@
+"""Edge: builds the run-time form from the text that stands in git: when packaging, by the launcher, by ``update``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from portlore.files import write_whole
+from portlore.lore.schema import parse_claims
+from portlore.lore.store import pack_claims
+from portlore.registry.history_table import parse_history
+from portlore.registry.store import pack_registry
+from portlore.registry.table import parse_table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from portlore.model import Claim
+
+PACKAGE = Path(__file__).parent
+TABLES = PACKAGE / "registry/data"
+CLAIMS = PACKAGE / "lore/claims"
+
+
+def all_claims(folder: Path = CLAIMS) -> list[Claim]:
+    """The claims of every file, files in the order of their names."""
+    return [claim for path in sorted(folder.glob("*.toml")) for claim in parse_claims(path.read_text("utf-8"), path.name)]
+
+
+def refused_ports() -> list[int]:
+    """The ports that browsers refuse (WHATWG Fetch, port blocking)."""
+    text = (PACKAGE / "own/refused_ports.txt").read_text("ascii")
+    return [int(word) for line in text.splitlines() if not line.startswith("#") for word in line.split()]
+
+
+def build(output: str | Path) -> None:
+    """Write ``registry.plb`` and ``claims.plb`` into a folder."""
+    table = parse_table((TABLES / "registry.tsv").read_text("utf-8"))
+    history = parse_history((TABLES / "history.tsv").read_text("utf-8"))
+    write_whole(Path(output) / "registry.plb", pack_registry(table, history))
+    write_whole(Path(output) / "claims.plb", pack_claims(all_claims(), refused_ports()))
+
+
+if __name__ == "__main__":
+    build(sys.argv[1] if len(sys.argv) > 1 else PACKAGE / "built")

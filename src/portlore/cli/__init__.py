@@ -1,0 +1,98 @@
+"""The command: one module per command, COMMANDS is the table, :func:`main` the border where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+from portlore.cli.output import Output
+from portlore.errors import InputError, PortloreError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {  # command: what it does, in one line
+    "lookup": "what is said of a port, a range or a service name (the default command)",
+    "search": "find ports by words: names, descriptions, assignees, claims",
+    "history": "every recorded change of a port, a range or a name",
+    "diff": "what changed in the registry between two days",
+    "free": "ports that are free to take, and why",
+    "update": "fetch the newest registry from IANA, safely",
+    "sources": "where the data comes from, how old it is, what is read on this machine",
+    "completion": "print the completion script of a shell",
+}
+HELP = """\
+usage: portlore QUESTION… [--json | --format FORMAT] [--as-of DATE] [--all]
+       portlore COMMAND …           (portlore COMMAND --help tells more)
+
+What is said of a TCP/UDP port: the official registry, its history, documented
+and customary uses, false stories, each with its source and our verdict.
+
+  portlore 703              a port, on TCP and UDP
+  portlore 53/udp 5353      ports, on one transport or on all
+  portlore ssh              a registered service name
+  portlore 600-1023         a range, summed up
+  portlore 502 --as-of 2013-06-01
+  portlore 703 --json       the same for scripts
+
+commands:
+{commands}
+
+Exit status: 0 answered, 1 asked and nobody has it, 2 the question is wrong,
+3 this machine or its network failed, 4 refused on purpose.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    output = Output(sys.stdout, sys.stderr)
+    try:
+        return _run(words, output)
+    except PortloreError as error:
+        output.complain(error, as_json=_wants_json(words))
+        return error.exit_code
+    except BrokenPipeError:  # the reader has seen enough (`| head`)
+        output.abandon()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        from portlore.errors import HostError
+
+        where = f" {error.filename}" if error.filename else ""
+        output.complain(HostError(f"portlore {' '.join(words[:4])}", f"{error.strerror or error}{where}", "see above"))
+        return 3
+
+
+def _run(words: list[str], output: Output) -> int:
+    if words and words[0] in ("-h", "--help", "help"):
+        output.write(HELP.format(commands="\n".join(f"  {name:<11} {what}" for name, what in COMMANDS.items())))
+        return 0
+    if words and words[0] in ("-V", "--version"):
+        from portlore import __version__
+
+        output.write(f"portlore {__version__}\n")
+        return 0
+    if not words:
+        raise InputError("portlore without a question", "nothing to look up", "try `portlore 703` or `portlore --help`")
+    for word in words:
+        if word[:1] == "-" and word[1:2].isdigit():  # a minus followed by a digit is a question, and a wrong one
+            plain = word.lstrip("-").partition("/")[0]
+            raise InputError(f"port {word!r}", "ports have no sign", f"did you mean {plain}?")
+    command = words.pop(0) if words[0] in COMMANDS else "lookup"
+    from importlib import import_module
+
+    module = import_module(f"portlore.cli.{command}")
+    from portlore.cli.parser import parser_for
+
+    parser = parser_for(command, module.USAGE, module.DESCRIPTION)
+    module.add_arguments(parser)
+    return int(module.run(parser.parse_args(words), output))
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    after = dict(zip(words, [*words[1:], ""], strict=True))
+    return "--json" in words or after.get("--format") in ("json", "ndjson") or any(
+        word in ("--format=json", "--format=ndjson") for word in words
+    )

@@ -1,0 +1,138 @@
+"""``portlore QUESTION…``: what is said of ports, ranges and names."""
+
+from __future__ import annotations
+
+from portlore.cli.opening import open_book
+from portlore.cli.parser import add_as_of, add_format
+from portlore.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from portlore.book import Book
+    from portlore.cli.output import Output
+    from portlore.model import PortFacts, Service
+    from portlore.query import Query
+
+USAGE = "[lookup] QUESTION… [--format FORMAT | --json] [--as-of DATE] [--all]"
+DESCRIPTION = """\
+What is said of ports: the registry's status and names, its history, claims with their verdicts, this machine's lists.
+
+  portlore 703 53/udp       ports, on all transports or on one
+  portlore 600-1023         a range: summed up when it has more than 16 ports
+  portlore 600-1023 --all   a page for each of its ports instead
+  portlore ssh              a registered name
+  portlore 502 --as-of 2013-06-01
+"""
+PAGES = 16  # a range of more ports is summed up
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("questions", nargs="+", metavar="QUESTION", help="703, 53/udp, 600-1023 or ssh")
+    parser.add_argument("--all", action="store_true", help="a page for every port of a range, however long")
+    add_as_of(parser)
+    add_format(parser)
+
+
+def run(args: Namespace, output: Output) -> int:
+    """Answer; 1 when a name is asked that nobody has."""
+    book = open_book(args.as_of)
+    asked = [(text, book.parse(text)) for text in args.questions]
+    wanted = {number for _, query in asked if query.ports for number in query.ports}
+    for _, query in asked:
+        if query.name:
+            wanted.update(number for r in book.registry.named(query.name) if r.number for number in range(r.span[0], r.span[1] + 1))
+    book = open_book(args.as_of, wanted)
+    if args.format == "text":
+        return _pages(book, asked, args, output)
+    from portlore.render.formats import Document
+    from portlore.render.plain import plain, plain_facts
+
+    answers = [(text, query, *_answer(book, query)) for text, query in asked]
+    missing = [text for text, query, ports, services in answers if query.name and not ports and not services]
+
+    def ports() -> Iterator[dict[str, Any]]:
+        for text, query, facts, _ in answers:
+            for one in book.facts_of(query) if query.name is None else facts:
+                yield plain_facts(one, text)
+
+    services = [plain(service) for _, _, _, found in answers for service in found]
+    head = {"snapshot": book.snapshot, "queries": list(args.questions)}
+    output.document(Document(head, (("ports", ports()), ("services", services))), args.format)
+    for text in missing:
+        _say_missing(book, text, output)
+    return 1 if missing else 0
+
+
+def _answer(book: Book, query: Query) -> tuple[list[PortFacts], list[Service]]:
+    return book.service(query.name, query.transport) if query.name else ([], [])
+
+
+def _pages(book: Book, asked: Sequence[tuple[str, Query]], args: Namespace, output: Output) -> int:
+    from portlore.render.page import page, service_page
+
+    style, organisation = output.style, book.registry.organisation
+    missing = 0
+    blank: list[str] = []
+    if args.as_of:
+        output.lines(style.paragraph(_as_of_line(book, args.as_of), 0))
+        blank = [""]
+    for text, query in asked:
+        if query.ports is not None and len(query.ports) > PAGES and not args.all:
+            from portlore.ranges import summarise
+            from portlore.render.summary import summary_page
+
+            output.lines(blank + summary_page(summarise(book, query.ports, query.transport), style))
+            blank = ["", ""]
+            continue
+        facts, services = _answer(book, query)
+        by_port: dict[int, list[PortFacts]] = {}
+        if query.ports is not None:
+            for number in query.ports:
+                one_port = [book.lookup(number, query.transport)] if query.transport else book.port(number)
+                output.lines(blank + page(one_port, style, organisation))
+                blank = ["", ""]
+            continue
+        for one in facts:
+            by_port.setdefault(one.port, []).append(one)
+        if len(by_port) > PAGES and not args.all:
+            from portlore.render.listing import service_ports
+
+            output.lines(blank + service_ports(query.name or "", facts, style))
+            blank = ["", ""]
+        else:
+            for one_port in by_port.values():
+                output.lines(blank + page(one_port, style, organisation))
+                blank = ["", ""]
+        if services:
+            output.lines(blank + service_page(services, style, organisation))
+            blank = ["", ""]
+        if not facts and not services:
+            _say_missing(book, text, output)
+            missing += 1
+    return 1 if missing else 0
+
+
+def _as_of_line(book: Book, date: str) -> str:
+    snapshot, newer = book.snapshot, book.registry.next_snapshot()
+    if not newer:
+        return f"As of {date}: from the newest snapshot, of {snapshot}."
+    return f"As of {date}: from the snapshot of {snapshot}, the last one on or before that day; the next is of {newer}."
+
+
+def _say_missing(book: Book, text: str, output: Output) -> None:
+    """A name that nobody registered: what comes near."""
+    from portlore.search import near_names
+
+    near = near_names(book, text)
+    claims = book.claimed(text)
+    known = [f"{c.name} uses {c.ports}/{c.transport}" for c in claims[:3]]
+    found = "nobody registered that name"
+    do = f"did you mean {', '.join(near)}?" if near else "try `portlore search` with other words"
+    if known:
+        do = f"known without a registration: {'; '.join(known)}" + (f"; or did you mean {', '.join(near)}?" if near else "")
+    output.complain(InputError(f"the name {text!r}", found, do))

@@ -1,0 +1,23 @@
+"""What every command that answers begins with: the book, with this machine's lists and the nearest ``portlore.toml``."""
+
+from __future__ import annotations
+
+from portlore.here import read_own
+from portlore.opening import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from portlore.book import Book
+
+
+def open_book(as_of: str | None = None, wanted: Collection[int] = ()) -> Book:
+    """The book, joined with what this machine says of the ``wanted`` ports (of none when it is empty)."""
+    book = load(as_of=as_of)
+    own = read_own()
+    if not wanted:
+        return book.joined(own=own)
+    from portlore.local import read_local
+
+    return book.joined(read_local(wanted), own)

@@ -1,0 +1,92 @@
+"""Edge of the command: writing to the terminal or the pipe, and what the reader at the other end can see."""
+
+from __future__ import annotations
+
+import os
+
+from portlore.render.terminal import NARROW, WIDE, Style, clean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TextIO
+
+    from portlore.errors import PortloreError
+    from portlore.render.formats import Document
+
+PIPE_WIDTH = 80  # columns where nobody tells
+CHUNK = 1 << 16  # characters gathered before a write
+
+
+class Output:
+    """Data to ``out``, talk to ``talk``."""
+
+    def __init__(self, out: TextIO, talk: TextIO) -> None:
+        self._out, self._talk = out, talk
+        self._style: Style | None = None
+
+    @property
+    def style(self) -> Style:
+        """How to write pages for this reader: colour only on a terminal and without ``NO_COLOR``."""
+        if self._style is None:
+            environment = os.environ
+            terminal = self._out.isatty()
+            width = PIPE_WIDTH
+            if environment.get("COLUMNS", "").isdigit():
+                width = int(environment["COLUMNS"])
+            elif terminal:
+                try:
+                    width = os.get_terminal_size(self._out.fileno()).columns or PIPE_WIDTH
+                except (OSError, ValueError):
+                    width = PIPE_WIDTH
+            forced = environment.get("FORCE_COLOR", "") not in ("", "0")
+            colour = (terminal or forced) and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+            unicode = (getattr(self._out, "encoding", None) or "").lower().replace("-", "") in ("utf8", "utf8mb4")
+            self._style = Style(max(NARROW, min(width, WIDE)), colour, unicode)
+        return self._style
+
+    def write(self, text: str) -> None:
+        """Data, as it is."""
+        try:
+            self._out.write(text)
+        except UnicodeEncodeError:
+            encoding = self._out.encoding or "ascii"
+            self._out.write(text.encode(encoding, "replace").decode(encoding))
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """A page."""
+        self.write("".join(f"{line}\n" for line in lines))
+        self._out.flush()
+
+    def document(self, document: Document, form: str) -> None:
+        """A document in one of the machine-readable forms, written as it is made."""
+        from portlore.render.formats import FORMATS
+
+        gathered, size = [], 0
+        for piece in FORMATS[form](document):
+            gathered.append(piece)
+            size += len(piece)
+            if size > CHUNK:
+                self.write("".join(gathered))
+                gathered, size = [], 0
+        self.write("".join(gathered))
+        self._out.flush()
+
+    def say(self, text: str) -> None:
+        """Talk: to stderr, one line."""
+        print(clean(text), file=self._talk, flush=True)
+
+    def complain(self, error: PortloreError, *, as_json: bool = False) -> None:
+        """An error: one line for people, an object for scripts."""
+        if as_json:
+            import json
+
+            told = {"error": {"asked": error.asked, "found": error.found, "do": error.do}}
+            print(json.dumps(told, ensure_ascii=False), file=self._talk, flush=True)
+        else:
+            self.say(f"portlore: {error}")
+
+    def abandon(self) -> None:
+        """Stop writing quietly after the reader went away."""
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, self._out.fileno())

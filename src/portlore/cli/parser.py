@@ -1,0 +1,51 @@
+"""The argument parser of one command: our error form, our exit codes, the options that every command shares."""
+
+from __future__ import annotations
+
+import argparse
+
+from portlore.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+FORMATS = ("text", "json", "ndjson", "csv")
+
+
+class Parser(argparse.ArgumentParser):
+    """Complains as the rest of Portlore does."""
+
+    def error(self, message: str) -> NoReturn:
+        """A wrong option or argument is an :class:`InputError`."""
+        raise InputError(self.prog, message, f"see `{self.prog} --help`")
+
+
+def parser_for(command: str, usage: str, description: str) -> Parser:
+    """A parser for one command, without its own arguments yet. ``description``: one sentence, then examples."""
+    parser = Parser(
+        prog=f"portlore {command}",
+        usage=f"portlore {usage}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    return parser
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """``--format`` and ``--json``, on every command that answers."""
+    parser.add_argument("--format", choices=FORMATS, default="text", help="how to answer (default: text)")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="short for --format json")
+
+
+def add_as_of(parser: argparse.ArgumentParser) -> None:
+    """``--as-of``, where the registry of another day makes sense."""
+    parser.add_argument("--as-of", metavar="DATE", help="answer from the registry as it was on that day (YYYY-MM-DD)")
+
+
+def count(text: str) -> int:
+    """A positive count, as an argument's type."""
+    from portlore.query import parse_limit
+
+    return parse_limit(text)

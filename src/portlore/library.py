@@ -1,0 +1,62 @@
+"""The public verbs, answered from the data that :func:`portlore.load` opens."""
+
+from __future__ import annotations
+
+from portlore.errors import InputError
+from portlore.model import LAST_PORT
+from portlore.opening import load
+from portlore.search import search_book
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from portlore.model import Answer, Change, Hit, PortFacts
+
+_names: dict[str, dict[int, str]] = {}
+
+
+def lookup(number: int, transport: str = "tcp") -> PortFacts:
+    """Everything said of one port on one transport.
+
+    ``number``: 0 to 65535. ``transport``: ``tcp`` ``udp`` ``sctp`` ``dccp``. Status words and rules: RFC 6335 section 6
+    and the registry itself. Raises :class:`portlore.InputError` for anything else, :class:`portlore.DataError` when the
+    data cannot be opened.
+    """
+    return load().lookup(number, transport)
+
+
+def name(number: int, transport: str) -> str | None:
+    """The preferred registered service name of a port, or None; made for millions of calls a second.
+
+    Raises :class:`portlore.InputError` for a number outside 0 to 65535 or an unknown transport.
+    """
+    try:
+        found = _names[transport].get(number)
+    except KeyError:
+        found = _names.setdefault(transport, load().names(transport)).get(number)
+    if found is None and not 0 <= number <= LAST_PORT:
+        raise InputError(f"port {number}", "ports go from 0 to 65535", "ask for a number in that range")
+    return found
+
+
+def ask(*texts: str) -> Answer:
+    """Answer questions as people write them: ``703``, ``53/udp``, ``600-1023``, ``ssh``.
+
+    Returns :class:`portlore.Answer`: ``.ports``, and ``.services`` for names without a port; both empty for a name that
+    nobody has. Raises :class:`portlore.InputError` for a text that is no question, with what was probably meant.
+    """
+    return load().ask(*texts)
+
+
+def search(words: str, *, limit: int = 20) -> list[Hit]:
+    """Find ports by words: names, descriptions, assignees, claims; best first, at most ``limit``."""
+    return search_book(load(), words, limit=limit)
+
+
+def history(query: str) -> list[Change]:
+    """Every recorded change of a port, a range or a service name, oldest first, dated between two snapshots.
+
+    The oldest snapshot is of 2005-12-22, the next of 2013-02-18. Raises :class:`portlore.InputError` as :func:`ask`.
+    """
+    from portlore.chronicle import history_of
+
+    return history_of(load(), query)

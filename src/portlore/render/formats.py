@@ -1,0 +1,85 @@
+"""The machine-readable forms of every command's answer.
+
+A :class:`Document` is one object: a few leading keys, then one or more lists. JSON prints it whole, NDJSON and CSV
+print the rows of its lists one by one. Rows may be an iterator: a document of 262,144 rows is never held whole.
+"""
+
+from __future__ import annotations
+
+from portlore.render.plain import cell
+from portlore.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+
+class Document(Value):
+    """``head``: the leading keys; ``lists``: name and rows (dictionaries) of each list, in order."""
+
+    head: dict[str, Any]
+    lists: tuple[tuple[str, Iterable[dict[str, Any]]], ...]
+
+
+def _encoder() -> Callable[[object], str]:
+    from json import JSONEncoder
+
+    return JSONEncoder(ensure_ascii=False, check_circular=False).encode
+
+
+def json_text(document: Document) -> Iterator[str]:
+    """One object, a row a line."""
+    encode = _encoder()
+    lead = "{"
+    for key, value in document.head.items():
+        yield f"{lead}{encode(key)}: {encode(value)}"
+        lead = ", "
+    for name, rows in document.lists:
+        yield f"{lead}{encode(name)}: ["
+        lead = ", "
+        between = "\n"
+        for row in rows:
+            yield between + encode(row)
+            between = ",\n"
+        yield "]"
+    yield "}\n"
+
+
+def ndjson_text(document: Document) -> Iterator[str]:
+    """A row a line, each an object of its own."""
+    encode = _encoder()
+    for _, rows in document.lists:
+        for row in rows:
+            yield encode(row) + "\n"
+
+
+def csv_text(document: Document) -> Iterator[str]:
+    """A heading, then a row a line (RFC 4180, LF line ends); the columns are those of the first row."""
+    import csv
+    import io
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for _, rows in document.lists:
+        columns: list[str] | None = None
+        for row in rows:
+            if columns is None:
+                columns = list(row)
+                writer.writerow(columns)
+            writer.writerow([_safe(cell(row.get(column))) for column in columns])
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+
+
+def _safe(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+
+
+FORMATS: dict[str, Callable[[Document], Iterator[str]]] = {
+    "json": json_text,
+    "ndjson": ndjson_text,
+    "csv": csv_text,
+}
