@@ -105,9 +105,7 @@ def __getattr__(name: str) -> object:
     """Import a public name from its module when it is first asked for (PEP 562)."""
     for home, names in _HOMES.items():
         if name in names:
-            from importlib import import_module
-
-            found = getattr(import_module(home), name)
+            found = getattr(__import__(home, fromlist=[name]), name)
             globals()[name] = found
             return found
     raise AttributeError(f"module 'portlore' has no attribute {name!r}")

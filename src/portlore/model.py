@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from portlore.errors import InputError
 from portlore.value import Value
+from portlore.word import Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ DYNAMIC_FIRST = 49152  # RFC 6335 section 6: Dynamic Ports 49152-65535 are never
 USER_FIRST = 1024  # RFC 6335 section 6: System Ports 0-1023, User Ports 1024-49151
 
 
-class Transport(StrEnum):
+class Transport(Word):
     """The transport protocols of the registry, in the order in which they are shown (RFC 6335 section 3)."""
 
     TCP = "tcp"
@@ -49,7 +48,7 @@ class Transport(StrEnum):
     DCCP = "dccp"
 
 
-class PortKind(StrEnum):
+class PortKind(Word):
     """The three ranges of RFC 6335 section 6."""
 
     SYSTEM = "system"
@@ -57,7 +56,7 @@ class PortKind(StrEnum):
     DYNAMIC = "dynamic"
 
 
-class Status(StrEnum):
+class Status(Word):
     """What the official registry says of a (port, transport)."""
 
     ASSIGNED = "assigned"
@@ -68,7 +67,7 @@ class Status(StrEnum):
     DYNAMIC = "dynamic"
 
 
-class ClaimKind(StrEnum):
+class ClaimKind(Word):
     """Where a claim comes from."""
 
     VENDOR_DOCUMENTED = "vendor-documented"
@@ -78,7 +77,7 @@ class ClaimKind(StrEnum):
     STORY = "story"
 
 
-class Verdict(StrEnum):
+class Verdict(Word):
     """What became of a claim when its sources were read."""
 
     CONFIRMED = "confirmed"
@@ -87,7 +86,7 @@ class Verdict(StrEnum):
     CONTRADICTED = "contradicted"
 
 
-class ChangeKind(StrEnum):
+class ChangeKind(Word):
     """What happened to a (port, transport) or a service name between two snapshots of the registry."""
 
     ASSIGNED = "assigned"

@@ -1,6 +1,6 @@
-"""The form that is opened at run time: named sections in one file, mapped into memory and read where needed.
+"""The form that is opened at run time: named sections in one file, decoded only where needed.
 
-``PORTLORE`` + version (u32) + total size (u32) + count (u32), then per section its name (16 bytes), offset (u32) and
+``PORTLORE`` + version (u32) + total size (u32) + CRC-32 of all that follows (u32) + count (u32), then per section its name (16 bytes), offset (u32) and
 length (u32), then the sections, 8-byte aligned; little-endian. Lines of text are stored as they stand in git, with an
 array of where each begins; indexes are arrays of u16 or u32. Pure: bytes in, views out.
 """
@@ -8,7 +8,7 @@ array of where each begins; indexes are arrays of u16 or u32. Pure: bytes in, vi
 from __future__ import annotations
 
 import sys
-from array import array
+from zlib import crc32
 
 from portlore.errors import DataError
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 MAGIC = b"PORTLORE"
 VERSION = 1
-HEAD = 20
+HEAD = 24
+CHECKED_FROM = 20  # the checksum covers the count and everything after it
 ENTRY = 24
 ASK = "opening Portlore's data"
 DO = "run `portlore update --force`, or reinstall portlore"
@@ -34,19 +35,20 @@ def pack(sections: Mapping[str, bytes]) -> bytes:
         head += name.encode().ljust(16, b"\0")
         head += (at + len(body)).to_bytes(4, "little") + len(data).to_bytes(4, "little")
         body += data
-    numbers = (VERSION, at + len(body), len(sections))
-    return MAGIC + b"".join(number.to_bytes(4, "little") for number in numbers) + bytes(head + body)
+    rest = len(sections).to_bytes(4, "little") + bytes(head + body)
+    lead = (VERSION, CHECKED_FROM + len(rest), crc32(rest))
+    return MAGIC + b"".join(number.to_bytes(4, "little") for number in lead) + rest
 
 
 def unpack(data: memoryview) -> dict[str, memoryview]:
-    """The sections of a file; :class:`DataError` when it is not one, cut short or of another version."""
+    """The sections of a file; :class:`DataError` when it is not one, of another version, cut short or damaged."""
     if bytes(data[:8]) != MAGIC or len(data) < HEAD:
         raise DataError(ASK, "the file is not Portlore's", DO)
-    version, size, count = (int.from_bytes(data[at : at + 4], "little") for at in (8, 12, 16))
+    version, size, checksum, count = (int.from_bytes(data[at : at + 4], "little") for at in (8, 12, 16, 20))
     if version != VERSION:
         raise DataError(ASK, f"the file has form {version}, this program reads {VERSION}", DO)
-    if size != len(data) or HEAD + count * ENTRY > size:
-        raise DataError(ASK, f"the file has {len(data)} bytes of {size}", DO)
+    if size != len(data) or crc32(data[CHECKED_FROM:]) != checksum or HEAD + count * ENTRY > size:
+        raise DataError(ASK, f"the file of {len(data)} bytes is cut or damaged", DO)
     sections = {}
     for index in range(count):
         at = HEAD + ENTRY * index
@@ -63,6 +65,8 @@ def numbers(data: memoryview, code: str) -> Sequence[int]:
     """A section as unsigned numbers: ``H`` for u16, ``I`` for u32."""
     if sys.byteorder == "little":
         return data.cast(code)  # type: ignore[call-overload, no-any-return]
+    from array import array
+
     values = array(code, bytes(data))
     values.byteswap()
     return values
@@ -70,6 +74,8 @@ def numbers(data: memoryview, code: str) -> Sequence[int]:
 
 def number_bytes(values: Sequence[int], code: str) -> bytes:
     """Numbers as a section, the inverse of :func:`numbers`."""
+    from array import array
+
     packed = array(code, values)
     if sys.byteorder == "big":
         packed.byteswap()

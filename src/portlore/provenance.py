@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from portlore.here import read_own
+from portlore.own.finding import read_own
 from portlore.local import read_local
 from portlore.opening import load, registry_paths, user_directory
 

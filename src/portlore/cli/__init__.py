@@ -10,6 +10,7 @@ from portlore.errors import InputError, PortloreError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 COMMANDS = {  # command: what it does, in one line
     "lookup": "what is said of a port, a range or a service name (the default command)",
@@ -81,14 +82,40 @@ def _run(words: list[str], output: Output) -> int:
             plain = word.lstrip("-").partition("/")[0]
             raise InputError(f"port {word!r}", "ports have no sign", f"did you mean {plain}?")
     command = words.pop(0) if words[0] in COMMANDS else "lookup"
-    from importlib import import_module
+    return int(module_of(command).run(arguments_of(command, words), output))
 
-    module = import_module(f"portlore.cli.{command}")
+
+def arguments_of(command: str, words: list[str]) -> Any:
+    """The arguments of a command, parsed.
+
+    Questions with nothing but ``--json`` are what scripts ask in loops: they need no parser, and without argparse the
+    whole answer takes a quarter less. A test holds the two ways against each other.
+    """
+    if command == "lookup":
+        questions = [word for word in words if word != "--json"]
+        if questions and len(words) - len(questions) < 2 and not any(word.startswith("-") for word in questions):
+            return Plain(questions, "text" if len(questions) == len(words) else "json")
     from portlore.cli.parser import parser_for
 
+    module = module_of(command)
     parser = parser_for(command, module.USAGE, module.DESCRIPTION)
     module.add_arguments(parser)
-    return int(module.run(parser.parse_args(words), output))
+    return parser.parse_args(words)
+
+
+class Plain:
+    """The arguments of a plain look-up, as argparse would give them."""
+
+    all = False
+    as_of = None
+
+    def __init__(self, questions: list[str], form: str) -> None:
+        self.questions, self.format = questions, form
+
+
+def module_of(command: str) -> Any:
+    """The module of a command, imported when it is called; importlib itself would cost a look-up 2 ms."""
+    return __import__(f"portlore.cli.{command}", fromlist=["run"])
 
 
 def _wants_json(words: Sequence[str]) -> bool:

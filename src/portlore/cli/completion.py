@@ -25,14 +25,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def options() -> dict[str, list[str]]:
     """The long options of every command."""
-    from importlib import import_module
-
-    from portlore.cli import COMMANDS
+    from portlore.cli import COMMANDS, module_of
     from portlore.cli.parser import parser_for
 
     found = {}
     for command in COMMANDS:
-        module = import_module(f"portlore.cli.{command}")
+        module = module_of(command)
         parser = parser_for(command, module.USAGE, module.DESCRIPTION)
         module.add_arguments(parser)
         found[command] = sorted(o for action in parser._actions for o in action.option_strings if o.startswith("--"))  # noqa: SLF001

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import islice
 
 from portlore.cli.parser import add_format, count
-from portlore.here import read_machine, read_own
+from portlore.local.machine import read_machine
 from portlore.opening import load
+from portlore.own.finding import read_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from portlore.cli.opening import open_book
-from portlore.cli.parser import add_as_of, add_format
 from portlore.errors import InputError
 
 TYPE_CHECKING = False
@@ -32,6 +31,8 @@ PAGES = 16  # a range of more ports is summed up
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What the command takes."""
+    from portlore.cli.parser import add_as_of, add_format
+
     parser.add_argument("questions", nargs="+", metavar="QUESTION", help="703, 53/udp, 600-1023 or ssh")
     parser.add_argument("--all", action="store_true", help="a page for every port of a range, however long")
     add_as_of(parser)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portlore.here import read_own
+from portlore.own.finding import read_own
 from portlore.opening import load
 
 TYPE_CHECKING = False

@@ -21,13 +21,18 @@ class Parser(argparse.ArgumentParser):
         raise InputError(self.prog, message, f"see `{self.prog} --help`")
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """With a width of its own: argparse else imports ``shutil`` with every archiver (4 ms) for each option added."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=80)
+
+
 def parser_for(command: str, usage: str, description: str) -> Parser:
     """A parser for one command, without its own arguments yet. ``description``: one sentence, then examples."""
     parser = Parser(
         prog=f"portlore {command}",
         usage=f"portlore {usage}",
         description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
         allow_abbrev=False,
     )
     return parser

@@ -8,28 +8,27 @@ from __future__ import annotations
 
 import os
 
-from portlore.local import firewalld, kernel, nmap, selinux, services, ufw, wireshark
-from portlore.local.packages import package_of
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection
 
     from portlore.model import LocalLine, PortRange
 
     Located = tuple[PortRange, LocalLine]
-    Parse = Callable[[str, str, str, Collection[int]], Iterator[Located]]
 
 LIMIT = 8 << 20  # bytes read of one file; nmap-services and Wireshark's list have about 1 MB
 
-LISTS: tuple[tuple[tuple[str, ...], Parse], ...] = (
-    (services.PATHS, services.parse),
-    (nmap.PATHS, nmap.parse),
-    (wireshark.PATHS, wireshark.parse),
-    (firewalld.PATHS, firewalld.parse),
-    (ufw.PATHS, ufw.parse),
-    (kernel.PATHS, kernel.parse),
+LISTS = (  # the module that reads a list, and where the list lies; a module is imported when its list is there
+    ("services", ("/etc/services", "/usr/share/iana-etc/services")),
+    ("nmap", ("/usr/share/nmap/nmap-services", "/usr/local/share/nmap/nmap-services")),
+    ("nmap", ("/opt/homebrew/share/nmap/nmap-services", "/opt/local/share/nmap/nmap-services")),
+    ("wireshark", ("/usr/share/wireshark/services", "/etc/wireshark/services")),
+    ("firewalld", ("/etc/firewalld/services/", "/usr/lib/firewalld/services/")),
+    ("ufw", ("/etc/ufw/applications.d/",)),
+    ("kernel", ("/proc/sys/net/ipv4/ip_local_port_range", "/proc/sys/net/ipv4/ip_local_reserved_ports")),
+    ("kernel", ("/proc/sys/sunrpc/min_resvport",)),
 )
+SELINUX = "/sys/fs/selinux/enforce"
 
 
 def read_local(wanted: Collection[int], root: str = "") -> list[Located]:
@@ -38,17 +37,27 @@ def read_local(wanted: Collection[int], root: str = "") -> list[Located]:
     ``root`` stands before every path, for tests.
     """
     found: list[Located] = []
-    for paths, parse in LISTS:
+    for name, paths in LISTS:
         for path in paths:
             for file in _files(root + path):
-                text = _text(file)
-                if text:
-                    shown = file[len(root) :]
-                    lines = list(parse(text, shown, "", wanted))
-                    if lines:
-                        package = package_of(shown, root)
-                        found += [(ports, line.replace(package=package)) for ports, line in lines]
-    return found + selinux.read(wanted, root)
+                if text := _text(file):
+                    found += _located(name, text, file[len(root) :], wanted, root)
+    if os.path.exists(root + SELINUX):  # noqa: PTH110
+        from portlore.local import selinux
+
+        found += selinux.read(wanted, root)
+    return found
+
+
+def _located(name: str, text: str, path: str, wanted: Collection[int], root: str) -> list[Located]:
+    parse = __import__(f"portlore.local.{name}", fromlist=["parse"]).parse
+    lines = list(parse(text, path, wanted))
+    if not lines:
+        return []
+    from portlore.local.packages import package_of
+
+    package = package_of(path, root)
+    return [(ports, line.replace(package=package)) for ports, line in lines]
 
 
 def _files(path: str) -> list[str]:

@@ -10,13 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-PATHS = ("/etc/firewalld/services/", "/usr/lib/firewalld/services/")
 PORT = re.compile(r"<port\s([^>]*)/?>")
 ATTRIBUTE = re.compile(r"(port|protocol)\s*=\s*[\"']([^\"']*)[\"']")
 SHORT = re.compile(r"<short>([^<]{1,120})</short>")
 
 
-def parse(text: str, path: str, package: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
+def parse(text: str, path: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
     """The ports of one service file; searched, not parsed as XML, so that nothing in it can expand."""
     for tag in PORT.findall(text):
         cells = dict(ATTRIBUTE.findall(tag))
@@ -31,4 +30,4 @@ def parse(text: str, path: str, package: str, wanted: Collection[int]) -> Iterat
         if not wanted or any(number in ports for number in wanted):
             name = path.rpartition("/")[2].removesuffix(".xml")
             short = SHORT.search(text)
-            yield ports, LocalLine("firewalld", path, package, name, transport, short[1].strip() if short else "")
+            yield ports, LocalLine("firewalld", path, "", name, transport, short[1].strip() if short else "")

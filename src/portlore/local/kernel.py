@@ -13,7 +13,6 @@ IPV4, SUNRPC = "/proc/sys/net/ipv4", "/proc/sys/sunrpc"
 EPHEMERAL = f"{IPV4}/ip_local_port_range"
 RESERVED = f"{IPV4}/ip_local_reserved_ports"
 RPC_FIRST = f"{SUNRPC}/min_resvport"
-PATHS = (EPHEMERAL, RESERVED, RPC_FIRST)
 RPC_DEFAULT = (665, 1023)  # RPC_DEF_MIN_RESVPORT and RPC_DEF_MAX_RESVPORT, linux/sunrpc/xprtsock.h
 
 
@@ -40,9 +39,9 @@ WORDS = {
 }
 
 
-def parse(text: str, path: str, package: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
+def parse(text: str, path: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
     """The kernel's ranges that hold a wanted port."""
     for ports in ranges(text, path):
         if not wanted or any(number in ports for number in wanted):
             name, words = WORDS[path]
-            yield ports, LocalLine("kernel", path, package, name, "tcp/udp", words.format(ports=ports))
+            yield ports, LocalLine("kernel", path, "", name, "tcp/udp", words.format(ports=ports))

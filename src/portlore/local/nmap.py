@@ -10,10 +10,8 @@ if TYPE_CHECKING:
 
     from portlore.model import LocalLine, PortRange
 
-PATHS = ("/usr/share/nmap/nmap-services", "/usr/local/share/nmap/nmap-services", "/opt/homebrew/share/nmap/nmap-services")
 
-
-def parse(text: str, path: str, package: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
+def parse(text: str, path: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
     """Its lines about the wanted ports, with the open frequency as a share of the hosts scanned."""
     for ports, line, more, _ in located(text, path, "nmap", wanted):
         detail = ""
@@ -22,4 +20,4 @@ def parse(text: str, path: str, package: str, wanted: Collection[int]) -> Iterat
                 detail = f"open on {100 * float(more[0]):.2g} % of the hosts that nmap's authors scanned"
             except ValueError:
                 detail = ""
-        yield ports, line.replace(package=package, detail=detail)
+        yield ports, line.replace(detail=detail)

@@ -10,11 +10,9 @@ if TYPE_CHECKING:
 
     from portlore.model import LocalLine, PortRange
 
-PATHS = ("/etc/services", "/usr/share/iana-etc/services")
 
-
-def parse(text: str, path: str, package: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
+def parse(text: str, path: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
     """Its lines about the wanted ports."""
     for ports, line, aliases, comment in located(text, path, "services", wanted):
         also = f"also {' '.join(aliases)}" if aliases else ""
-        yield ports, line.replace(package=package, detail="; ".join(filter(None, (also, comment))))
+        yield ports, line.replace(detail="; ".join(filter(None, (also, comment))))

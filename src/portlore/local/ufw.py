@@ -8,10 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-PATHS = ("/etc/ufw/applications.d/",)
 
-
-def parse(text: str, path: str, package: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
+def parse(text: str, path: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
     """The ports of the profiles of one file."""
     name = title = ""
     for raw in text.splitlines():
@@ -30,4 +28,4 @@ def parse(text: str, path: str, package: str, wanted: Collection[int]) -> Iterat
                         continue
                     ports = PortRange(int(first), int(last))
                     if transport in ("", "tcp", "udp") and (not wanted or any(n in ports for n in wanted)):
-                        yield ports, LocalLine("ufw", path, package, name, transport or "tcp/udp", title)
+                        yield ports, LocalLine("ufw", path, "", name, transport or "tcp/udp", title)

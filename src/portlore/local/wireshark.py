@@ -10,10 +10,8 @@ if TYPE_CHECKING:
 
     from portlore.model import LocalLine, PortRange
 
-PATHS = ("/usr/share/wireshark/services", "/etc/wireshark/services")
 
-
-def parse(text: str, path: str, package: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
+def parse(text: str, path: str, wanted: Collection[int]) -> Iterator[tuple[PortRange, LocalLine]]:
     """Its lines about the wanted ports."""
     for ports, line, _, comment in located(text, path, "wireshark", wanted):
-        yield ports, line.replace(package=package, detail=comment)
+        yield ports, line.replace(detail=comment)

@@ -6,7 +6,6 @@ covered by ``members[ends[i - 1]:ends[i]]``. A look-up is one bisection. The thr
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
 
 from portlore.value import Value
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Cover(Value):
-    """``starts`` (u16, first is 0), ``ends`` and ``members`` (u32), as arrays or views of mapped memory."""
+    """``starts`` (u16, first is 0), ``ends`` and ``members`` (u32), as arrays or views."""
 
     starts: Numbers
     ends: Numbers
@@ -46,6 +45,8 @@ def cover(
     spans: Iterable[tuple[int, int, int]], choose: Callable[[list[int]], list[int]] = lambda lines: lines
 ) -> Cover:
     """Build the index from ``(first, last, line)``; ``choose`` picks and orders the lines of each run."""
+    from array import array
+
     opening: dict[int, list[int]] = {}
     closing: dict[int, list[int]] = {}
     for first, last, line in spans:

@@ -41,7 +41,7 @@ class Record(Value):
     """
 
     number: str
-    transports: str
+    transports: str = ""
     name: str = ""
     description: str = ""
     assignee: str = ""

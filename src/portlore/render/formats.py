@@ -22,15 +22,31 @@ class Document(Value):
     lists: tuple[tuple[str, Iterable[dict[str, Any]]], ...]
 
 
-def _encoder() -> Callable[[object], str]:
-    from json import JSONEncoder
+def encode_string(text: str) -> str:
+    """A string as JSON; only one that needs escapes asks the standard library, whose import a look-up would feel."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    from json.encoder import encode_basestring
 
-    return JSONEncoder(ensure_ascii=False, check_circular=False).encode
+    return encode_basestring(text)
+
+
+def encode(value: object) -> str:
+    """A plain value as JSON (RFC 8259).
+
+    Only for what :mod:`portlore.render.plain` makes: importing :mod:`json` would be a seventh of a look-up's time.
+    """
+    if isinstance(value, str):
+        return encode_string(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join([f"{encode_string(key)}: {encode(item)}" for key, item in value.items()]) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(encode, value)) + "]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def json_text(document: Document) -> Iterator[str]:
     """One object, a row a line."""
-    encode = _encoder()
     lead = "{"
     for key, value in document.head.items():
         yield f"{lead}{encode(key)}: {encode(value)}"
@@ -48,7 +64,6 @@ def json_text(document: Document) -> Iterator[str]:
 
 def ndjson_text(document: Document) -> Iterator[str]:
     """A row a line, each an object of its own."""
-    encode = _encoder()
     for _, rows in document.lists:
         for row in rows:
             yield encode(row) + "\n"

@@ -1,45 +1,12 @@
-"""Edge: this machine and this folder: the nearest ``portlore.toml``, the kernel's ranges, what is bound."""
+"""Edge: this machine as ``free`` must know it: the kernel's ranges, and what is bound."""
 
 from __future__ import annotations
-
-import os
 
 from portlore.local import kernel
 from portlore.model import PortRange
 from portlore.own.free import Machine
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from portlore.model import OwnLabel
-
-FILE = "portlore.toml"
-LIMIT = 1 << 20  # bytes
 EPHEMERAL_ELSEWHERE = PortRange(49152, 65535)  # macOS, BSD, Windows (RFC 6335 section 6)
-
-
-def read_own(start: str | None = None) -> list[OwnLabel]:
-    """The labels of the nearest ``portlore.toml``, from ``start`` (the working directory) upwards; none without one.
-
-    :class:`portlore.ParseError` when the file is wrong: a label that is silently lost would be worse.
-    """
-    try:
-        folder = os.path.abspath(start or os.getcwd())  # noqa: PTH100, PTH109
-    except OSError:  # a working directory that was deleted
-        return []
-    while True:
-        path = f"{folder.rstrip('/')}/{FILE}"
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-                text = file.read(LIMIT)
-        except OSError:
-            above = os.path.dirname(folder)  # noqa: PTH120
-            if above == folder:
-                return []
-            folder = above
-            continue
-        from portlore.own.labels import parse_labels
-
-        return parse_labels(text, path)
 
 
 def _ranges(path: str) -> list[PortRange]:

@@ -1,0 +1,56 @@
+"""What all tests share: no network beyond loopback, a data directory of their own, and where the shared files lie."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("PORTLORE_SHARED", ROOT.parent / "shared"))
+
+settings.register_profile("dev", max_examples=60, deadline=None)
+settings.register_profile(
+    "ci", max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that reaches for the network fails."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not ipaddress.ip_address(address[0]).is_loopback:
+            pytest.fail(f"a test tried to reach {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _own_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes what a user has updated."""
+    monkeypatch.setenv("PORTLORE_DATA", str(tmp_path / "portlore-data"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared data; tests that need it skip where it is missing."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"needs the shared data, which are not at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def command() -> list[str]:
+    """The command under test: this interpreter's, or the one that ``./check`` installed from the wheel."""
+    named = os.environ.get("PORTLORE_COMMAND")
+    return [named] if named else [sys.executable, "-m", "portlore"]
