@@ -84,7 +84,7 @@ def between(book: Book, older: str, newer: str) -> list[Change]:
     The days count as the last snapshot on or before them; a day before the oldest one is an :class:`InputError`.
     """
     registry = book.registry
-    first, last = registry.as_of(older).snapshot.date, registry.as_of(newer).snapshot.date
+    first, last = registry.snapshot_on(older), registry.snapshot_on(newer)
     mine = [delta for delta in registry.deltas() if delta.newer > first and delta.newer <= last]
     changes = in_ports(registry, PortRange(0, 0xFFFF), list(Transport))
     found = [change for change in changes if change.between[0] >= first and change.between[1] <= last]

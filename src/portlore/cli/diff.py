@@ -40,7 +40,7 @@ def run(args: Namespace, output: Output) -> int:
     if newer < older:
         raise InputError(f"diff {older} {newer}", "the second day is before the first", f"ask for diff {newer} {older}")
     found = between(book, older, newer)
-    first, last = book.registry.as_of(older).snapshot.date, book.registry.as_of(newer).snapshot.date
+    first, last = book.registry.snapshot_on(older), book.registry.snapshot_on(newer)
     if args.format == "text":
         from portlore.render.listing import changes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portlore.cli.opening import open_book
 from portlore.errors import InputError
+from portlore.model import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from portlore.book import Book
     from portlore.cli.output import Output
-    from portlore.model import PortFacts, Service
+    from portlore.model import Change, PortFacts, Service
     from portlore.query import Query
 
 USAGE = "[lookup] QUESTION… [--format FORMAT | --json] [--as-of DATE] [--all]"
@@ -62,7 +63,11 @@ def run(args: Namespace, output: Output) -> int:
                 yield plain_facts(one, text)
 
     services = [plain(service) for _, _, _, found in answers for service in found]
-    head = {"snapshot": book.snapshot, "queries": list(args.questions)}
+    head: dict[str, Any] = {"snapshot": book.snapshot, "queries": list(args.questions)}
+    if args.as_of:
+        ports_asked = sorted(wanted)
+        changes = _changes_before_next(book, ports_asked)
+        head["next"] = {"snapshot": book.registry.next_snapshot() or None, "changes": [plain(c) for c in changes]}
     output.document(Document(head, (("ports", ports()), ("services", services))), args.format)
     for text in missing:
         _say_missing(book, text, output)
@@ -81,6 +86,7 @@ def _pages(book: Book, asked: Sequence[tuple[str, Query]], args: Namespace, outp
     blank: list[str] = []
     if args.as_of:
         output.lines(style.paragraph(_as_of_line(book, args.as_of), 0))
+        _tell_next(book, asked, output)
         blank = [""]
     for text, query in asked:
         if query.ports is not None and len(query.ports) > PAGES and not args.all:
@@ -123,6 +129,28 @@ def _as_of_line(book: Book, date: str) -> str:
     if not newer:
         return f"As of {date}: from the newest snapshot, of {snapshot}."
     return f"As of {date}: from the snapshot of {snapshot}, the last one on or before that day; the next is of {newer}."
+
+
+def _changes_before_next(book: Book, ports: Sequence[int]) -> list[Change]:
+    """What the registry changed of some ports between the snapshot asked for and the next one."""
+    from portlore.opening import load
+
+    step = (book.snapshot, book.registry.next_snapshot())
+    now = load().registry
+    found = [c for port in ports for on in Transport for c in now.changes(port, on) if c.between == step]
+    return list(dict.fromkeys(found))
+
+
+def _tell_next(book: Book, asked: Sequence[tuple[str, Query]], output: Output) -> None:
+    newer = book.registry.next_snapshot()
+    ports = {n for _, q in asked if q.ports is not None and len(q.ports) <= PAGES for n in q.ports}
+    if not newer or not ports:
+        return
+    from portlore.render.page import change_text
+
+    told = dict.fromkeys(f"{c.ports}: {change_text(c)}" for c in _changes_before_next(book, sorted(ports)))
+    text = "; ".join(told) if told else "nothing of what is asked"
+    output.lines(output.style.paragraph(f"Changed before the next one: {text}.", 0))
 
 
 def _say_missing(book: Book, text: str, output: Output) -> None:

@@ -18,7 +18,9 @@ from portlore.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
+
+    Key = tuple[str, str, str, int]  # number, transport, name, and which of several such rows
 
 FLAT_DATE = "2005-12-22"  # the flat list, the oldest state there is
 FLAT_COLUMNS = ("number", "transports", "name", "description")
@@ -69,9 +71,9 @@ def flat(record: Record) -> Record:
     return Record(record.number, record.transports, record.name, record.description)
 
 
-def _keyed(records: Iterable[Record]) -> dict[tuple[str, str, str, int], Record]:
+def _keyed(records: Iterable[Record]) -> dict[Key, Record]:
     """Every row, one transport each, under its identity; the last part tells apart rows with the same one."""
-    keyed: dict[tuple[str, str, str, int], Record] = {}
+    keyed: dict[Key, Record] = {}
     for record in records:
         for single in split(record):
             copy = 0
@@ -105,38 +107,35 @@ def deltas_between(older: str, before: Iterable[Record], newer: str, after: Iter
     return sorted(found, key=lambda delta: (*order(delta.record), delta.sign != "-", delta.column))
 
 
-def undo(records: Sequence[Record], deltas: Iterable[Delta]) -> list[Record]:
-    """The state before one step, from the state after it and the step's deltas; rows stay in order.
+def undo(records: Iterable[Record], *steps: Iterable[Delta]) -> list[Record]:
+    """The state before some steps, newest first, from the state after them; rows stay in order.
 
     Works on a part of the state too (the rows that cover one port), given the deltas that touch that part.
     """
     keyed = _keyed(records)
     oldest = ""
-    for delta in deltas:
-        oldest = delta.older
-        for single in split(delta.record):
-            key = (single.number, single.transports, single.name, 0)
-            if delta.sign == "+":
-                _drop(keyed, key)
-            elif delta.sign == "-":
-                while key in keyed:
-                    key = (*key[:3], key[3] + 1)
-                keyed[key] = single
-            elif key in keyed:
-                column = delta.column
-                match = next((k for k in _copies(keyed, key) if getattr(keyed[k], column) == delta.after), key)
-                keyed[match] = keyed[match].replace(**{column: delta.before})
+    for step in steps:
+        for delta in step:
+            oldest = delta.older
+            for single in split(delta.record):
+                _undo_one(keyed, delta, single)
     rows = list(keyed.values())
     return [flat(row) for row in rows] if oldest == FLAT_DATE else rows
 
 
-def _copies(keyed: dict[tuple[str, str, str, int], Record], key: tuple[str, str, str, int]) -> Iterator[tuple[str, str, str, int]]:
+def _undo_one(keyed: dict[Key, Record], delta: Delta, single: Record) -> None:
+    copies = list(_copies(keyed, (single.number, single.transports, single.name, 0)))
+    if delta.sign == "-":
+        keyed[single.number, single.transports, single.name, len(copies)] = single
+    elif copies and delta.sign == "+":
+        del keyed[copies[-1]]
+    elif copies:
+        column = delta.column
+        match = next((key for key in copies if getattr(keyed[key], column) == delta.after), copies[0])
+        keyed[match] = keyed[match].replace(**{column: delta.before})
+
+
+def _copies(keyed: dict[Key, Record], key: Key) -> Iterator[Key]:
     while key in keyed:
         yield key
         key = (*key[:3], key[3] + 1)
-
-
-def _drop(keyed: dict[tuple[str, str, str, int], Record], key: tuple[str, str, str, int]) -> None:
-    """Remove the last copy of a row."""
-    if copies := list(_copies(keyed, key)):
-        del keyed[copies[-1]]

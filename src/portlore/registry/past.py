@@ -40,11 +40,8 @@ def registry_from(
 def registry_at(registry: Registry, date: str) -> Registry:
     """The registry as of one of its own snapshot dates, without prose notes (the history has none)."""
     deltas = registry.deltas()
-    records: Sequence[Record] = [record.without_prose() for record in registry.records()]
-    for step in steps(deltas):
-        if step[0].newer <= date:
-            break
-        records = undo(records, step)
+    later = [step for step in steps(deltas) if step[0].newer > date]
+    records = undo((record.without_prose() for record in registry.records()), *later)
     rows = list(merge(sorted(records, key=order)))
     snapshot = Snapshot(date, "", f"rebuilt from the snapshot of {registry.snapshot.date}")
     return registry_from(snapshot, registry.dates, rows, (delta for delta in deltas if delta.newer <= date))

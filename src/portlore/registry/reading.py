@@ -48,7 +48,6 @@ def record_of(cells: dict[str, str], where: str) -> Record:
         first, last = int(match[1]), int(match[2] or match[1])
         if not first <= last <= LAST_PORT:
             raise ParseError("reading a registry file", f"{where}: no such ports: {number}", "get it again")
-        number = f"{first}-{last}" if last > first else str(first)
     transport = cells.get("transport", "").strip().lower()
     if transport and transport not in Transport.__members__.values():
         raise ParseError("reading a registry file", f"{where}: unknown transport {transport[:40]!r}", "get it again")

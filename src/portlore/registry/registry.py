@@ -146,20 +146,27 @@ class Registry:
         """Every difference between snapshots, oldest first."""
         return [delta_of(line, self.dates) for line in self._deltas]
 
-    def as_of(self, date: str) -> Registry:
-        """The registry as it was in the last snapshot on or before ``date`` (``YYYY-MM-DD``).
+    def snapshot_on(self, date: str) -> str:
+        """The date of the last snapshot on or before ``date`` (``YYYY-MM-DD``): after the newest one, the newest.
 
-        :class:`InputError` before the oldest one; a date after the newest gives the newest.
+        :class:`InputError` before the oldest one.
         """
         if date >= self.snapshot.date:
-            return self
+            return self.snapshot.date
         older = [known for known in self.dates if known <= date]
         if not older:
             found = f"the oldest snapshot is of {self.dates[0]}" if self.dates else "there is no history here"
             raise InputError(f"the registry as of {date}", found, "ask for that day or a later one")
+        return older[-1]
+
+    def as_of(self, date: str) -> Registry:
+        """The registry as it was in the last snapshot on or before ``date``; errors as :meth:`snapshot_on`."""
+        found = self.snapshot_on(date)
+        if found == self.snapshot.date:
+            return self
         from portlore.registry.past import registry_at
 
-        return registry_at(self, older[-1])
+        return registry_at(self, found)
 
     def next_snapshot(self) -> str:
         """The date of the snapshot after this one, or an empty string for the newest."""

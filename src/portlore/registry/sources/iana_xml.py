@@ -87,6 +87,8 @@ class _Reader:
                     self.lists["reference"].append(shown)
             elif parent == "assignee":
                 self.lists["assignee"].append(shown)
+        elif tag == "br":
+            self.text.append(" ")
         elif tag == "record" and parent == ROOT:
             self.finish_record()
         elif parent == "record" and tag in CELLS:
