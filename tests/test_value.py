@@ -35,7 +35,7 @@ def test_a_value_cannot_be_changed() -> None:
     with pytest.raises(AttributeError, match="frozen"):
         del pair.left
     with pytest.raises(AttributeError):
-        pair.extra = 1  # type: ignore[attr-defined]
+        pair.extra = 1
 
 
 def test_values_are_equal_by_content_and_kind_and_can_be_keys() -> None:
@@ -48,7 +48,7 @@ def test_values_are_equal_by_content_and_kind_and_can_be_keys() -> None:
 def test_a_value_shows_itself_and_survives_a_pickle() -> None:
     port = Port(53, Transport.UDP)
     assert repr(port) == "Port(number=53, transport=<Transport.UDP: 'udp'>)"
-    assert pickle.loads(pickle.dumps(port)) == port  # noqa: S301
+    assert pickle.loads(pickle.dumps(port)) == port
 
 
 def test_a_value_matches_by_position() -> None:
@@ -66,13 +66,13 @@ def test_replace_gives_a_changed_copy() -> None:
 def test_a_vocabulary_is_read_called_and_iterated_like_a_str_enum() -> None:
     assert Transport("udp") is Transport.UDP
     assert [str(t) for t in Transport] == ["tcp", "udp", "sctp", "dccp"]
-    assert Transport.TCP == "tcp"
+    assert str(Transport.TCP) == "tcp"
     assert f"{Transport.TCP:>5}" == "  tcp"
     assert Status.NO_ENTRY.name == "NO_ENTRY"
     assert Status.NO_ENTRY.value == "no-entry"
-    assert "renamed" in ChangeKind
+    assert "renamed" in list(ChangeKind)
     assert len(Transport) == 4
-    assert pickle.loads(pickle.dumps(Transport.UDP)) is Transport.UDP  # noqa: S301
+    assert pickle.loads(pickle.dumps(Transport.UDP)) is Transport.UDP
 
 
 def test_a_vocabulary_is_closed() -> None:

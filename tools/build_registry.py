@@ -4,7 +4,7 @@
     python tools/build_registry.py history 2005-12-22.csv snapshots-2013-2026.tar.zst
 
 Writes ``src/portlore/registry/data/registry.tsv`` and ``history.tsv`` (``--output`` for elsewhere). Only facts go in:
-notes become flags, mail addresses go. ``--newest N`` reads only the newest N snapshots, for a quick check of the builder.
+notes become flags, mail addresses go. ``--newest N`` reads the newest N snapshots alone, for a quick check.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def table(path: Path) -> Table:
     reading, digest = read(path)
     records = shipped(reading)
     used = {part.strip("[]") for r in records for part in f"{r.assignee}{r.contact}".replace("][", "] [").split()}
-    organisations = tuple((who, org) for who, org in reading.organisations if who in used and org.replace(" ", "_") != who)
+    organisations = tuple(
+        (who, org) for who, org in reading.organisations if who in used and org.replace(" ", "_") != who
+    )
     return Table(Snapshot(reading.date, digest, ORIGIN), records, organisations)
 
 
@@ -60,13 +62,15 @@ def snapshots(archive: Path, newest: int) -> Iterator[bytes]:
     """The XML snapshots of the archive, streamed, in the archive's order, which is not that of their dates."""
 
     def members(wanted: set[str] | None) -> Iterator[tuple[str, bytes]]:
-        with subprocess.Popen(["zstd", "-d", "--long=31", "-c", str(archive)], stdout=subprocess.PIPE) as process:  # noqa: S607
-            with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
-                for member in tar:
-                    if member.isfile():
-                        read = wanted is None or member.name in wanted
-                        stream = tar.extractfile(member) if read and wanted != set() else None
-                        yield member.name, stream.read() if stream else b""
+        unpack = ["zstd", "-d", "--long=31", "-c", str(archive)]
+        with (
+            subprocess.Popen(unpack, stdout=subprocess.PIPE) as process,
+            tarfile.open(fileobj=process.stdout, mode="r|") as tar,
+        ):
+            for member in tar:
+                if member.isfile():
+                    stream = tar.extractfile(member) if wanted is None or member.name in wanted else None
+                    yield member.name, stream.read() if stream else b""
 
     wanted = set(sorted(name for name, _ in members(set()))[-newest:]) if newest else None
     return (data for _, data in members(wanted) if data)

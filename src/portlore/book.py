@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Located = tuple[PortRange, LocalLine]
 
 USUAL = (Transport.TCP, Transport.UDP)
+TRANSPORTS: dict[str, Transport] = {str(on): on for on in Transport}
 RARE = (Transport.SCTP, Transport.DCCP)
 GIVEN = (ChangeKind.ASSIGNED, ChangeKind.REASSIGNED)
 
@@ -58,10 +59,7 @@ class Book:
 
     def lookup(self, number: int, transport: str = Transport.TCP) -> PortFacts:
         """Everything said of a port on a transport; :class:`InputError` for a number or transport that is none."""
-        try:
-            on = Transport(transport)
-        except ValueError:
-            on = parse_transport(transport)
+        on = TRANSPORTS.get(transport) or parse_transport(transport)
         if not 0 <= number <= LAST_PORT:
             raise InputError(f"port {number}", "ports go from 0 to 65535", "ask for a number in that range")
         status, row, assignments = self.registry.said(number, on)
@@ -69,11 +67,14 @@ class Book:
         claims = self.lore.about(number, on)
         if history and claims:
             claims = tuple([_with_later(claim, history) for claim in claims])
-        local = own = ()  # type: tuple[LocalLine, ...], tuple[OwnLabel, ...]
+        local: tuple[LocalLine, ...] = ()
+        own: tuple[OwnLabel, ...] = ()
         if self._local:
             local = tuple([line for ports, line in self._local if number in ports and on in line.transport])
         if self.own:
-            own = tuple([label for label in self.own if on in label.transport and number in PortRange.parse(label.ports)])
+            own = tuple(
+                [label for label in self.own if on in label.transport and number in PortRange.parse(label.ports)]
+            )
         return PortFacts(number, on, status, row, assignments, history, claims, local, own, self.snapshot)
 
     def port(self, number: int) -> list[PortFacts]:
@@ -131,7 +132,7 @@ class Book:
         for record in self.registry.named(name):
             wanted = [on for on in record.applies_to if transport is None or on == transport]
             if not record.number:
-                services += [service_of(record, on) for on in (record.transports.split() or [None]) if on in wanted or not on]
+                services += [service_of(record, on) for on in (wanted if record.transports else [None])]
                 continue
             numbers = PortRange.parse(record.number)
             ports += [self.lookup(number, on) for number in numbers for on in wanted]

@@ -23,7 +23,9 @@ CLAIMS = PACKAGE / "lore/claims"
 
 def all_claims(folder: Path = CLAIMS) -> list[Claim]:
     """The claims of every file, files in the order of their names."""
-    return [claim for path in sorted(folder.glob("*.toml")) for claim in parse_claims(path.read_text("utf-8"), path.name)]
+    return [
+        claim for path in sorted(folder.glob("*.toml")) for claim in parse_claims(path.read_text("utf-8"), path.name)
+    ]
 
 
 def refused_ports() -> list[int]:

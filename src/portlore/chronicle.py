@@ -58,7 +58,7 @@ def _joined(found: Iterable[tuple[int, int, Change]]) -> Iterator[Change]:
 def of_name(registry: Registry, name: str) -> list[Change]:
     """The changes of a service name: of the ports that have or had it, and of its rows without a port."""
     deltas = registry.deltas()
-    rows = [r for r in registry.named(name)] + [d.record for d in deltas if d.record.name.lower() == name]
+    rows = registry.named(name) + [d.record for d in deltas if d.record.name.lower() == name]
     found: list[Change] = []
     for ports in sorted({row.span for row in rows if row.number}):
         changes = in_ports(registry, PortRange(*ports), list(Transport))
@@ -73,9 +73,7 @@ def portless_fields(deltas: Iterable[Delta]) -> Iterator[Change]:
         if delta.sign == "~" and not delta.record.number and delta.column != "marks":
             record = Record("", delta.record.transports, delta.record.name)
             for on in delta.record.transports.split() or [""]:
-                yield from (
-                    change.replace(transport=on) for change in changes_of([record], [delta], on or "tcp")
-                )
+                yield from (change.replace(transport=on) for change in changes_of([record], [delta], on or "tcp"))
 
 
 def between(book: Book, older: str, newer: str) -> list[Change]:

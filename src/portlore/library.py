@@ -5,7 +5,7 @@ from __future__ import annotations
 from portlore.errors import InputError
 from portlore.model import LAST_PORT
 from portlore.opening import load
-from portlore.search import search_book
+from portlore.searching import search_book
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
 """The form that is opened at run time: named sections in one file, decoded only where needed.
 
-``PORTLORE`` + version (u32) + total size (u32) + CRC-32 of all that follows (u32) + count (u32), then per section its name (16 bytes), offset (u32) and
-length (u32), then the sections, 8-byte aligned; little-endian. Lines of text are stored as they stand in git, with an
-array of where each begins; indexes are arrays of u16 or u32. Pure: bytes in, views out.
+``PORTLORE`` + version (u32) + total size (u32) + CRC-32 of all that follows (u32) + count (u32), then per section its
+name (16 bytes), offset (u32) and length (u32), then the sections, 8-byte aligned; little-endian. Lines of text are
+stored as they stand in git, with an array of where each begins; indexes are arrays of u16 or u32. Pure: bytes in,
+views out.
 """
 
 from __future__ import annotations

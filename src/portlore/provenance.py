@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from portlore.own.finding import read_own
 from portlore.local import read_local
 from portlore.opening import load, registry_paths, user_directory
+from portlore.own.finding import read_own
 
 
 def sources_of() -> list[dict[str, str]]:
@@ -52,6 +52,7 @@ def sources_of() -> list[dict[str, str]]:
         title = f"{path}{f' ({package})' if package else ''}"
         detail = f"{count} lines, read here and never shipped"
         rows.append({"layer": layer, "date": "", "title": title, "licence": "", "path": path, "detail": detail})
-    for path in dict.fromkeys(label.path for label in read_own()):
-        rows.append({"layer": "own", "date": "", "title": path, "licence": "", "path": path, "detail": ""})
-    return rows
+    own = dict.fromkeys(label.path for label in read_own())
+    return rows + [
+        {"layer": "own", "date": "", "title": path, "licence": "", "path": path, "detail": ""} for path in own
+    ]

@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 import zlib
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -68,7 +69,9 @@ def update(
     stamp = folder / STAMP
     remote = urlsplit(origin).scheme in ("http", "https")
     if not remote and "://" in origin:
-        raise InputError(f"update from {origin[:80]}", "only http, https and files are read", "save it and name the file")
+        raise InputError(
+            f"update from {origin[:80]}", "only http, https and files are read", "save it and name the file"
+        )
     headers: dict[str, str] = {}
     if remote:
         fetched = fetch(origin, _conditions(stamp, origin), tell, clock)
@@ -123,23 +126,32 @@ def fetch(
             kept = {k.lower(): answer.headers.get(k, "") for k in ("ETag", "Last-Modified")}
             packed = answer.headers.get("Content-Encoding", "") == "gzip"
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == 304:
             return None
-        raise HostError(asked, f"the server answered {error.code} {error.reason}", "try later, or --from FILE") from None
-    except (OSError, ValueError) as error:
+        raise HostError(
+            asked, f"the server answered {error.code} {error.reason}", "try later, or --from FILE"
+        ) from None
+    except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise HostError(asked, f"it cannot be fetched: {reason}", "check the network, or use --from FILE") from None
     return (_unpacked(data, asked) if packed else data), kept
 
 
 def _read_all(
-    read: Callable[[int], bytes], headers: HTTPMessage, asked: str, tell: Callable[[str], None], clock: Callable[[], float]
+    read: Callable[[int], bytes],
+    headers: HTTPMessage,
+    asked: str,
+    tell: Callable[[str], None],
+    clock: Callable[[], float],
 ) -> bytes:
     began = told = clock()
     length = headers.get("Content-Length", "")
     whole = int(length) if length.isdigit() else 0
     if whole > SIZE_LIMIT:
-        raise HostError(asked, f"{whole:,} bytes are announced, at most {SIZE_LIMIT:,} are taken", "name the registry's XML")
+        raise HostError(
+            asked, f"{whole:,} bytes are announced, at most {SIZE_LIMIT:,} are taken", "name the registry's XML"
+        )
     pieces: list[bytes] = []
     size = 0
     while piece := read(1 << 16):
@@ -201,7 +213,9 @@ def _judge(current: Registry, reading: Reading, origin: str, force: bool) -> Non
     if force:
         return
     if reading.date < current.snapshot.date:
-        raise DataError(f"update from {origin}", f"it is of {reading.date}, the one in use of {current.snapshot.date}", do)
+        raise DataError(
+            f"update from {origin}", f"it is of {reading.date}, the one in use of {current.snapshot.date}", do
+        )
     if after < before * (1 - SHRINK_LIMIT):
         found = f"{after:,} assigned rows, {100 * (1 - after / before):.0f} % fewer than the {before:,} in use"
         raise DataError(f"update from {origin}", found, do)
@@ -236,16 +250,14 @@ def _store(
         dates = (*dates, reading.date)
     records = tuple(merge(reading.records))
     snapshot = Snapshot(reading.date, digest, f"update from {origin}")
-    data = pack_registry(
-        Table(snapshot, records, reading.organisations), HistoryTable(dates, (*deltas, *fresh))
-    )
+    data = pack_registry(Table(snapshot, records, reading.organisations), HistoryTable(dates, (*deltas, *fresh)))
     stamp = "\n".join((origin, headers.get("etag", ""), headers.get("last-modified", ""), ""))
     try:
         write_whole(folder / REGISTRY, data)
         write_whole(folder / STAMP, stamp.encode())
     except OSError as error:
-        raise HostError(f"storing the registry in {folder}", error.strerror or str(error), "set PORTLORE_DATA") from None
+        raise HostError(
+            f"storing the registry in {folder}", error.strerror or str(error), "set PORTLORE_DATA"
+        ) from None
     count = f"{len(fresh):,} rows changed since {current.snapshot.date}"
     return Result(reading.date > current.snapshot.date, f"the registry of {reading.date} is in use; {count}")
-
-

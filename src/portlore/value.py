@@ -10,10 +10,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self, dataclass_transform
+    from typing import Any, ClassVar, Self, dataclass_transform
 else:
 
     def dataclass_transform(**_: object) -> object:
+        """Stand in for typing's, which tells type checkers alone."""
         return lambda cls: cls
 
 
@@ -45,8 +46,8 @@ class Value(metaclass=ValueType):
 
     __slots__ = ()
     if TYPE_CHECKING:
-        __fields__: tuple[str, ...]
-        _value_defaults: dict[str, Any]
+        __fields__: ClassVar[tuple[str, ...]]
+        _value_defaults: ClassVar[dict[str, Any]]
     else:
 
         def __init__(self, *values: object, **named: object) -> None:
@@ -65,7 +66,7 @@ class Value(metaclass=ValueType):
         return tuple([getattr(self, name) for name in self.__fields__])
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._key() == other._key()  # type: ignore[attr-defined]
+        return type(other) is type(self) and self._key() == other._key()
 
     def __hash__(self) -> int:
         return hash(self._key())

@@ -6,6 +6,8 @@ compared, iterated and called like a ``StrEnum``; only ``isinstance(x, enum.Enum
 
 from __future__ import annotations
 
+__all__ = ["Word"]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enum import StrEnum as Word

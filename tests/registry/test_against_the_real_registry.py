@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import itertools
 import json
 import re
 import subprocess
@@ -51,7 +52,7 @@ def naive_answers(rows: list[dict[str, str]]) -> dict[tuple[int, str], tuple[str
                     painted[port, transport] = (width, [row])
                 elif width == held[0]:
                     held[1].append(row)
-    answers = {}
+    answers: dict[tuple[int, str], tuple[str, set[str]]] = {}
     for port in range(65536):
         for transport in ("tcp", "udp", "sctp", "dccp"):
             if (port, transport) not in painted:
@@ -90,8 +91,13 @@ def test_every_row_of_the_csv_is_in_the_table_and_nothing_else(rows: list[dict[s
     records = [row for record in portlore.load().registry.records() for row in split(record)]
     mine = Counter((r.name, r.number, r.transports, r.registered, r.modified) for r in records)
     theirs = Counter(
-        (" ".join(r["Service Name"].split()), r["Port Number"], r["Transport Protocol"], r["Registration Date"],
-         r["Modification Date"])
+        (
+            " ".join(r["Service Name"].split()),
+            r["Port Number"],
+            r["Transport Protocol"],
+            r["Registration Date"],
+            r["Modification Date"],
+        )
         for r in rows
     )
     assert mine == theirs
@@ -104,7 +110,9 @@ def test_the_xml_and_the_csv_give_the_same_table(shared: Path) -> None:
 
 
 def test_the_shipped_table_is_what_the_builder_makes_of_the_official_file(shared: Path) -> None:
-    from build_registry import format_table, table
+    from build_registry import table
+
+    from portlore.registry.table import format_table
 
     built = format_table(table(shared / "data/iana/2026-08-17.xml"))
     assert built == (TABLES / "registry.tsv").read_text("utf-8")
@@ -161,7 +169,9 @@ def test_the_csv_of_a_february_day_is_the_registry_as_of_that_day(shared: Path) 
 
 @pytest.mark.slow
 def test_the_shipped_history_is_what_the_builder_makes_of_all_snapshots(shared: Path) -> None:
-    from build_registry import format_history, history
+    from build_registry import history
+
+    from portlore.registry.history_table import format_history
 
     data = shared / "data/iana"
     built = history(data / "2005-12-22.csv", data / "snapshots-2013-2026.tar.zst")
@@ -171,12 +181,12 @@ def test_the_shipped_history_is_what_the_builder_makes_of_all_snapshots(shared: 
 def test_the_end_of_the_shipped_history_is_what_the_builder_makes_of_the_newest_snapshots(
     newest_snapshots: list[tuple[str, bytes]],
 ) -> None:
-    from build_registry import deltas_between
+    from portlore.registry.deltas import deltas_between
 
     states = [(date, [r.without_prose() for r in parse_xml(data).records]) for date, data in newest_snapshots]
     built = [
         delta
-        for (older, before), (newer, after) in zip(states[:-1], states[1:], strict=True)
+        for (older, before), (newer, after) in itertools.pairwise(states)
         for delta in deltas_between(older, before, newer, after)
     ]
     shipped = [d for d in portlore.load().registry.deltas() if d.older >= newest_snapshots[0][0]]
@@ -204,7 +214,9 @@ def events(shared: Path) -> dict[str, set[Where]]:
         fields = e["changes"] if e["type"] == "field_change" else [""]
         name = e.get("name", "")
         for field in fields:
-            if field not in PROSE:  # explained: the registry's prose is not in our tables, so its changes are not either
+            if (
+                field not in PROSE
+            ):  # explained: the registry's prose is not in our tables, so its changes are not either
                 for on in both(e.get("transport"), ports):
                     where = (tuple(e["between"]), ports, on, name, FIELD.get(field, field))
                     found.setdefault(e["type"], set()).add(where)
@@ -252,7 +264,7 @@ def test_field_changes_agree_with_the_independent_count_but_for_rows_without_a_n
     expected = events(shared)["field_change"]
     found = ours("field") | ours("field", service=True)
     assert expected - found == set()
-    # Explained: the independent count compares named rows only; we also tell what changed in Reserved and Unassigned rows.
+    # Explained: the independent count compares named rows only; ours tells of Reserved and Unassigned rows too.
     assert {where for where in found - expected if where[3]} == set()
     assert len(found - expected) > 0
 

@@ -1,4 +1,4 @@
-"""The command: one module per command, COMMANDS is the table, :func:`main` the border where errors become exit codes."""
+"""The command: a module each, COMMANDS is the table; :func:`main` is the border where errors become exit codes."""
 
 from __future__ import annotations
 
@@ -38,6 +38,9 @@ and customary uses, false stories, each with its source and our verdict.
 
 commands:
 {commands}
+
+A word that is a command and a service name is the command; `portlore lookup
+search` asks for the service.
 
 Exit status: 0 answered, 1 asked and nobody has it, 2 the question is wrong,
 3 this machine or its network failed, 4 refused on purpose.
@@ -119,7 +122,6 @@ def module_of(command: str) -> Any:
 
 
 def _wants_json(words: Sequence[str]) -> bool:
-    after = dict(zip(words, [*words[1:], ""], strict=True))
-    return "--json" in words or after.get("--format") in ("json", "ndjson") or any(
-        word in ("--format=json", "--format=ndjson") for word in words
-    )
+    pairs = [f"{words[place - 1]}={words[place]}" for place in range(1, len(words))]
+    wanted = {"--json", "--format=json", "--format=ndjson"}
+    return not wanted.isdisjoint([*words, *pairs])

@@ -25,6 +25,7 @@ What is said of ports: the registry's status and names, its history, claims with
   portlore 600-1023         a range: summed up when it has more than 16 ports
   portlore 600-1023 --all   a page for each of its ports instead
   portlore ssh              a registered name
+  portlore lookup search    a name that is also a command's
   portlore 502 --as-of 2013-06-01
 """
 PAGES = 16  # a range of more ports is summed up
@@ -47,7 +48,12 @@ def run(args: Namespace, output: Output) -> int:
     wanted = {number for _, query in asked if query.ports for number in query.ports}
     for _, query in asked:
         if query.name:
-            wanted.update(number for r in book.registry.named(query.name) if r.number for number in range(r.span[0], r.span[1] + 1))
+            wanted.update(
+                number
+                for r in book.registry.named(query.name)
+                if r.number
+                for number in range(r.span[0], r.span[1] + 1)
+            )
     book = open_book(args.as_of, wanted)
     if args.format == "text":
         return _pages(book, asked, args, output)
@@ -70,7 +76,7 @@ def run(args: Namespace, output: Output) -> int:
         head["next"] = {"snapshot": book.registry.next_snapshot() or None, "changes": [plain(c) for c in changes]}
     output.document(Document(head, (("ports", ports()), ("services", services))), args.format)
     for text in missing:
-        _say_missing(book, text, output)
+        _say_missing(book, text, output, as_json=args.format != "csv")
     return 1 if missing else 0
 
 
@@ -153,9 +159,9 @@ def _tell_next(book: Book, asked: Sequence[tuple[str, Query]], output: Output) -
     output.lines(output.style.paragraph(f"Changed before the next one: {text}.", 0))
 
 
-def _say_missing(book: Book, text: str, output: Output) -> None:
+def _say_missing(book: Book, text: str, output: Output, *, as_json: bool = False) -> None:
     """A name that nobody registered: what comes near."""
-    from portlore.search import near_names
+    from portlore.searching import near_names
 
     near = near_names(book, text)
     claims = book.claimed(text)
@@ -163,5 +169,7 @@ def _say_missing(book: Book, text: str, output: Output) -> None:
     found = "nobody registered that name"
     do = f"did you mean {', '.join(near)}?" if near else "try `portlore search` with other words"
     if known:
-        do = f"known without a registration: {'; '.join(known)}" + (f"; or did you mean {', '.join(near)}?" if near else "")
-    output.complain(InputError(f"the name {text!r}", found, do))
+        do = f"known without a registration: {'; '.join(known)}" + (
+            f"; or did you mean {', '.join(near)}?" if near else ""
+        )
+    output.complain(InputError(f"the name {text!r}", found, do), as_json=as_json)

@@ -1,9 +1,9 @@
-"""What every command that answers begins with: the book, with this machine's lists and the nearest ``portlore.toml``."""
+"""What every command that answers begins with: the book, this machine's lists, the nearest ``portlore.toml``."""
 
 from __future__ import annotations
 
-from portlore.own.finding import read_own
 from portlore.opening import load
+from portlore.own.finding import read_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+ALSO_SERVICES = (" search", " identify")  # commands whose word is a registered service name too
 FORMATS = ("text", "json", "ndjson", "csv")
 
 
@@ -18,7 +19,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """A wrong option or argument is an :class:`InputError`."""
-        raise InputError(self.prog, message, f"see `{self.prog} --help`")
+        do = f"see `{self.prog} --help`"
+        if self.prog.endswith(ALSO_SERVICES):
+            name = self.prog.rpartition(" ")[2]
+            do += f"; for the service of that name ask `portlore lookup {name}`"
+        raise InputError(self.prog, message, do)
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
@@ -28,14 +33,13 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 def parser_for(command: str, usage: str, description: str) -> Parser:
     """A parser for one command, without its own arguments yet. ``description``: one sentence, then examples."""
-    parser = Parser(
+    return Parser(
         prog=f"portlore {command}",
         usage=f"portlore {usage}",
         description=description,
         formatter_class=_formatter,
         allow_abbrev=False,
     )
-    return parser
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, output: Output) -> int:
     """Search; 1 without a hit."""
-    from portlore.search import search_book
+    from portlore.searching import search_book
 
     words = " ".join(args.words)
     found = search_book(open_book(args.as_of), words, limit=args.n)

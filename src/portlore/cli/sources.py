@@ -29,7 +29,11 @@ def run(args: Namespace, output: Output) -> int:
 
     found = sources_of()
     if args.format == "text":
-        output.lines(output.style.table([(s["layer"], s["date"], f"{s['title']} {s['detail']}".strip()) for s in found], indent=0))
+        output.lines(
+            output.style.table(
+                [(s["layer"], s["date"], f"{s['title']} {s['detail']}".strip()) for s in found], indent=0
+            )
+        )
     else:
         from portlore.render.formats import Document
 

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
 USAGE = "update [--from URL|FILE] [--check] [--force]"
 DESCRIPTION = """\
-Fetch the newest registry from IANA and answer from it. The old one stays in use until the new one has been read whole
-and found sound; the history gets the changes between the two. It also brings the registry's notes, which are not shipped.
+Fetch the newest registry from IANA and answer from it. The old one stays in use until the new one has been read
+whole and found sound; the history gets the changes between the two. It also brings the registry's notes, which
+are not shipped.
 
   portlore update
   portlore update --check                    only tell whether there is a newer one (exit status 1 when there is)
@@ -21,7 +22,9 @@ and found sound; the history gets the changes between the two. It also brings th
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("--from", dest="origin", metavar="URL|FILE", help="another place: http(s), or a file (.xml, .csv)")
+    parser.add_argument(
+        "--from", dest="origin", metavar="URL|FILE", help="another place: http(s), or a file (.xml, .csv)"
+    )
     parser.add_argument("--check", action="store_true", help="only report; nothing is stored")
     parser.add_argument("--force", action="store_true", help="take it although it shrank or is older")
 

@@ -1,5 +1,7 @@
-"""Edge: SELinux port types (``semanage port -l``). That command takes a second, so its answer is kept beside the
-policy's time stamp and read again only when the policy has changed."""
+"""Edge: SELinux port types (``semanage port -l``).
+
+That command takes a second, so its answer is kept and asked for again only when the policy has changed.
+"""
 
 from __future__ import annotations
 

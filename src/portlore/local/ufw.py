@@ -24,7 +24,9 @@ def parse(text: str, path: str, wanted: Collection[int]) -> Iterator[tuple[PortR
                 for number in numbers.split(","):
                     first, _, last = number.strip().partition(":")
                     last = last or first
-                    if not (first.isdigit() and last.isdigit() and len(last) <= 5 and int(first) <= int(last) <= LAST_PORT):
+                    if not (
+                        first.isdigit() and last.isdigit() and len(last) <= 5 and int(first) <= int(last) <= LAST_PORT
+                    ):
                         continue
                     ports = PortRange(int(first), int(last))
                     if transport in ("", "tcp", "udp") and (not wanted or any(n in ports for n in wanted)):

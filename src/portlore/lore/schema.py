@@ -43,7 +43,7 @@ def parse_claims(data: str, where: str) -> list[Claim]:
 def _text(table: dict[str, object], key: str, where: str) -> str:
     value = table.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise _fail(where, f"no text for {key!r}, but {value!r:.60}", f"write {key} = \"…\"")
+        raise _fail(where, f"no text for {key!r}, but {value!r:.60}", f'write {key} = "…"')
     if len(value) > LONGEST.get(key, 400):
         raise _fail(where, f"{key!r} has {len(value)} characters", f"keep it to {LONGEST.get(key, 400)}")
     if not value.isprintable():
@@ -63,12 +63,14 @@ def _claim(table: object, where: str) -> Claim:
         raise _fail(where, "not a table", "begin each claim with [[claim]]")
     where = f"{where} ({table.get('ports')} {table.get('name')})"
     if unknown := set(table).difference(CLAIM_KEYS):
-        raise _fail(where, f"unknown key {sorted(unknown)[0]!r}", f"use only: {', '.join(CLAIM_KEYS)}")
+        raise _fail(where, f"unknown key {min(unknown)!r}", f"use only: {', '.join(CLAIM_KEYS)}")
     ports = _text(table, "ports", where)
     try:
         parse_ports(ports)
     except InputError as error:
-        raise _fail(where, f"ports = {ports[:40]!r}: {error.found}", "write a port, a range or a list of them") from None
+        raise _fail(
+            where, f"ports = {ports[:40]!r}: {error.found}", "write a port, a range or a list of them"
+        ) from None
     transport = _text(table, "transport", where)
     if set(transport.split("/")).difference(Transport):
         raise _fail(where, f"transport = {transport[:40]!r}", "write tcp, udp, sctp, dccp or tcp/udp")
@@ -94,7 +96,7 @@ def _claim(table: object, where: str) -> Claim:
 
 
 def _source(table: object, where: str) -> Source:
-    if not isinstance(table, dict) or (unknown := set(table).difference(SOURCE_KEYS)):
+    if not isinstance(table, dict) or set(table).difference(SOURCE_KEYS):
         raise _fail(where, f"a source with unknown keys: {table!r:.60}", f"use only: {', '.join(SOURCE_KEYS)}")
     how = _one_of(table, "how", HOW, where)
     url = _text(table, "url", where)

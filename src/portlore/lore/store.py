@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portlore.model import Claim, ClaimKind, PortRange, Source, Transport, Verdict
+from portlore.model import Claim, ClaimKind, PortRange, Source, Verdict
 from portlore.packed import Lines, pack
 from portlore.registry.store import cover_of, cover_sections
 
@@ -71,7 +71,7 @@ class Lore:
         self._lines, self._cover = lines, cover
         self.refused = refused
         self._claims: dict[int, Claim] = {}
-        self._told: dict[tuple[tuple[int, ...], str], tuple[Claim, ...]] = {}
+        self._told: dict[tuple[int, str], tuple[Claim, ...]] = {}
 
     @classmethod
     def of(cls, sections: Mapping[str, memoryview]) -> Lore:
@@ -94,13 +94,10 @@ class Lore:
 
     def about(self, port: int, transport: str) -> tuple[Claim, ...]:
         """The claims on a port and transport: confirmed first, contradicted last, narrow before wide."""
-        members = self._cover.at(port)
-        if not members:
-            return ()
-        key = (tuple(members), transport)
-        found = self._told.get(key)
+        run = self._cover.run(port)
+        found = self._told.get((run, transport))
         if found is None:
-            mine = [c for c in map(self.claim, key[0]) if transport in transports(c)]
+            mine = [c for c in map(self.claim, self._cover.of_run(run)) if transport in transports(c)]
             mine.sort(key=lambda c: (TELL.index(c.verdict), sum(map(len, ranges(c))) > 1))
-            found = self._told[key] = tuple(mine)
+            found = self._told[run, transport] = tuple(mine)
         return found

@@ -37,12 +37,14 @@ def objection(book: Book, machine: Machine, number: int) -> str | None:
             return f"your own: {facts.own[0].name}"
         if facts.claims:
             return f"used by {facts.claims[0].name}"
-        if any(line.layer not in ("kernel",) for line in facts.local):
+        if any(line.layer != "kernel" for line in facts.local):
             return f"in this machine's {facts.local[0].layer} list"
     if number in machine.ephemeral:
         return f"in the ephemeral range {machine.ephemeral}"
     if number in machine.rpc:
         return f"an RPC source port ({machine.rpc})"
+    if any(number in ports for ports in machine.reserved):
+        return "among the ports that this machine's kernel keeps back"
     if number in book.lore.refused:
         return "refused by browsers"
     return "bound here now" if machine.bound(number) else None

@@ -39,7 +39,11 @@ def _label(key: str, value: object, path: str, ask: str) -> OwnLabel:
     except InputError as error:
         raise ParseError(ask, f"[ports] {key!r:.40}: {error.found}", "write a port, a range or 53/udp") from None
     cells = {"name": value} if isinstance(value, str) else value
-    if not isinstance(cells, dict) or set(cells).difference(KEYS) or not all(isinstance(v, str) for v in cells.values()):
+    if (
+        not isinstance(cells, dict)
+        or set(cells).difference(KEYS)
+        or not all(isinstance(v, str) for v in cells.values())
+    ):
         do = f'write {number} = "name", or a table with {", ".join(KEYS)}'
         raise ParseError(ask, f"[ports] {key} = {value!r:.60}", do)
     on = cells.get("transport", transport or BOTH).lower()

@@ -24,10 +24,17 @@ class Cover(Value):
     ends: Numbers
     members: Numbers
 
+    def run(self, port: int) -> int:
+        """The number of the run that a port lies in: ports of one run are covered by the same lines."""
+        return bisect_right(self.starts, port) - 1
+
+    def of_run(self, run: int) -> Sequence[int]:
+        """The line numbers that cover a run, in the table's order."""
+        return self.members[self.ends[run - 1] if run else 0 : self.ends[run]]
+
     def at(self, port: int) -> Sequence[int]:
         """The line numbers that cover a port, in the table's order."""
-        run = bisect_right(self.starts, port)
-        return self.members[self.ends[run - 2] if run > 1 else 0 : self.ends[run - 1]]
+        return self.of_run(self.run(port))
 
     def runs(self, first: int = 0, last: int = 0xFFFF) -> list[tuple[int, int, Sequence[int]]]:
         """The runs that touch ``first`` to ``last``, cut to it, each with the lines that cover it."""

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from portlore.registry.record import Record
 
 
-def state(records: Iterable[Record], transport: str) -> tuple[Status, list[Record]]:
+def state(records: Sequence[Record], transport: str) -> tuple[Status, list[Record]]:
     """Status and deciding rows of one port on one transport, preferred name first; no rows: ``no-entry``."""
-    rows = preferred_first(most_specific(r for r in records if transport in r.applies_to))
+    rows = preferred_first(most_specific(r for r in records if transport in r.applies_to), records)
     return (status_of(rows[0].name, rows[0].description) if rows else Status.NO_ENTRY), rows
 
 

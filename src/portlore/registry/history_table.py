@@ -1,4 +1,4 @@
-"""The text form of the history that stands in git: a heading, the dates of all snapshots, then one line per difference."""
+"""The text form of the history that stands in git: the dates of all snapshots, then one line per difference."""
 
 from __future__ import annotations
 

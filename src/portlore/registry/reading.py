@@ -44,7 +44,9 @@ def record_of(cells: dict[str, str], where: str) -> Record:
     if number:
         match = NUMBER.fullmatch(number)
         if match is None:
-            raise ParseError("reading a registry file", f"{where}: {number[:40]!r} is not a port or range", "get it again")
+            raise ParseError(
+                "reading a registry file", f"{where}: {number[:40]!r} is not a port or range", "get it again"
+            )
         first, last = int(match[1]), int(match[2] or match[1])
         if not first <= last <= LAST_PORT:
             raise ParseError("reading a registry file", f"{where}: no such ports: {number}", "get it again")

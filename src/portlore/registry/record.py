@@ -1,8 +1,8 @@
 """One row of the registry and its line in our table.
 
 A line holds the columns of :class:`Record`, tab separated, trailing empty columns cut. Neighbouring rows that differ
-only in their transport share a line (``tcp udp``). No mail address and no prose note stands in a shipped line: ``marks``
-says that the registry has one, and ``update`` adds the text as two more columns.
+only in their transport share a line (``tcp udp``). No mail address and no prose note stands in a shipped line:
+``marks`` says that the registry has one, and ``update`` adds the text as two more columns.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def format_record(record: Record) -> str:
 
 
 def parse_record(line: str) -> Record:
-    """A line of the table as a record; more columns than known are an error of ``TypeError``'s kind, caught by readers."""
+    """A line of the table as a record; ``TypeError`` for more columns than there are, which readers translate."""
     values = line.split("\t")
     if len(values) > 5 and values[5] == SAME:
         values[5] = values[4]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from portlore.errors import InputError
 from portlore.model import Assignment, Snapshot, Status
-from portlore.packed import Lines
+from portlore.packed import Lines, numbers
 from portlore.registry.record import parse_record
 from portlore.registry.status import most_specific, preferred_first, status_of, status_without_row
-from portlore.registry.store import NAMES, cover_of, delta_of, meta_of, numbers
+from portlore.registry.store import NAMES, cover_of, delta_of, meta_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Registry:
     """A registry at one snapshot. Immutable to its users; keeps what it has decoded.
 
-    ``rows`` and ``deltas`` are lines of the tables, ``cover`` and ``touched`` tell which of them cover a port, ``names``
-    are row numbers in the order of their names.
+    ``rows`` and ``deltas`` are lines of the tables, ``cover`` and ``touched`` tell which of them cover a port,
+    ``names`` are row numbers in the order of their names.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class Registry:
         self._deltas, self._touched = deltas, touched
         self._organisations = organisations
         self._records: dict[int, Record] = {}
-        self._said: dict[tuple[tuple[int, ...], str], Said] = {}
-        self._changes: dict[tuple[tuple[int, ...], tuple[int, ...], str], tuple[Change, ...]] = {}
+        self._said: dict[tuple[int, str], Said] = {}
+        self._changes: dict[tuple[int, int, str], tuple[Change, ...]] = {}
 
     @classmethod
     def of(cls, sections: Mapping[str, memoryview]) -> Registry:
@@ -79,16 +79,17 @@ class Registry:
 
     def said(self, port: int, transport: str) -> Said:
         """Status, deciding row as written (empty without one) and assignments, preferred name first."""
-        key = (tuple(self._cover.at(port)), transport)
-        found = self._said.get(key)
+        run = self._cover.run(port)
+        found = self._said.get((run, transport))
         if found is None:
-            found = self._said[key] = self._say(key[0], transport)
+            found = self._said[run, transport] = self._say(self._cover.of_run(run), transport)
         if found[0] is Status.NO_ENTRY:
             return status_without_row(port), "", ()
         return found
 
-    def _say(self, members: tuple[int, ...], transport: str) -> Said:
-        rows = preferred_first(most_specific(r for r in map(self.record, members) if transport in r.applies_to))
+    def _say(self, members: Sequence[int], transport: str) -> Said:
+        covering = [self.record(index) for index in members]
+        rows = preferred_first(most_specific(r for r in covering if transport in r.applies_to), covering)
         if not rows:
             return Status.NO_ENTRY, "", ()
         status = status_of(rows[0].name, rows[0].description)
@@ -97,19 +98,20 @@ class Registry:
 
     def changes(self, port: int, transport: str) -> tuple[Change, ...]:
         """What happened to a port on a transport, oldest first."""
-        touched = tuple(self._touched.at(port))
-        if not touched:
+        touched = self._touched.run(port)
+        if not self._touched.of_run(touched):
             return ()
-        rows = tuple(self._cover.at(port))
-        key = (rows, touched, transport)
+        key = (touched, self._cover.run(port), transport)
         found = self._changes.get(key)
         if found is None:
-            from portlore.registry.history import changes_of
-
-            deltas = [delta_of(self._deltas[index], self.dates) for index in touched]
-            found = tuple(changes_of([self.record(index) for index in rows], deltas, transport))
-            self._changes[key] = found
+            found = self._changes[key] = self._change(*key)
         return found
+
+    def _change(self, touched: int, run: int, transport: str) -> tuple[Change, ...]:
+        from portlore.registry.history import changes_of
+
+        deltas = [delta_of(self._deltas[index], self.dates) for index in self._touched.of_run(touched)]
+        return tuple(changes_of([self.record(index) for index in self._cover.of_run(run)], deltas, transport))
 
     def runs(self, first: int, last: int) -> list[tuple[int, int, tuple[int, ...]]]:
         """Neighbouring ports that the same rows cover: first, last, row numbers."""

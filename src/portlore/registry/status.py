@@ -54,7 +54,8 @@ def rank(record: Record, transports_held: int, place: int) -> tuple[bool, bool, 
     """Sort key that puts the preferred name of a port first.
 
     An alias or duplicate comes last; a use that the registry only records as widespread comes after an assignment; a
-    name with an RFC before one without; the name that holds the port on more transports first; then the registry's order.
+    name with an RFC before one without; the name that holds the port on more transports first; then the
+    registry's order.
     """
     return (
         record.alias_of is not None,
@@ -65,9 +66,14 @@ def rank(record: Record, transports_held: int, place: int) -> tuple[bool, bool, 
     )
 
 
-def preferred_first(records: Sequence[Record]) -> list[Record]:
-    """The rows of one port on one transport, preferred name first."""
-    return [r for _, r in sorted(enumerate(records), key=lambda pair: rank(pair[1], len(pair[1].applies_to), pair[0]))]
+def preferred_first(records: Sequence[Record], port_rows: Iterable[Record]) -> list[Record]:
+    """The rows of one port on one transport, preferred name first; ``port_rows``: its rows on any transport."""
+    if len(records) < 2:
+        return list(records)
+    held: dict[str, set[str]] = {}
+    for row in port_rows:
+        held.setdefault(row.name, set()).update(row.applies_to)
+    return [r for _, r in sorted(enumerate(records), key=lambda pair: rank(pair[1], len(held[pair[1].name]), pair[0]))]
 
 
 def most_specific(records: Iterable[Record]) -> list[Record]:

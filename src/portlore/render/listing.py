@@ -64,6 +64,6 @@ def service_ports(name: str, facts: Sequence[PortFacts], style: Style) -> list[s
             if given.name.lower() == name.lower() and one.transport not in rows.setdefault(given.row, []):
                 rows[given.row].append(one.transport)
     count = len({one.port for one in facts})
-    lines = [f"{style.paint(name, BOLD)}  {count:,} ports", ""]
+    lines = [*style.title(name, f"{count:,} ports"), ""]
     lines += style.table([(row, " ".join(on), f"portlore {row}") for row, on in rows.items()])
     return lines

@@ -11,8 +11,13 @@ if TYPE_CHECKING:
     from portlore.model import Claim, PortFacts
 
 ASKING = {
-    PortKind.SYSTEM: "Can be registered: a system port is assigned by IETF Review or IESG Approval (RFC 6335, section 8.1.2).",
-    PortKind.USER: "Can be registered: a user port is assigned by IETF Review, IESG Approval or Expert Review (RFC 6335, section 8.1.2).",
+    PortKind.SYSTEM: (
+        "Can be registered: system ports are assigned by IETF Review or IESG Approval (RFC 6335, section 8.1.2)."
+    ),
+    PortKind.USER: (
+        "Can be registered: user ports are assigned by IETF Review, IESG Approval or Expert Review (RFC 6335,"
+        " section 8.1.2)."
+    ),
 }
 BINDING = {
     PortKind.SYSTEM: (
@@ -77,7 +82,9 @@ def meaning(facts: Sequence[PortFacts]) -> list[str]:
         where = [f.transport for f in facts if f.status in (Status.UNASSIGNED, Status.NO_ENTRY, Status.DE_REGISTERED)]
         said.append(f"{ASKING[facts[0].kind]} Open on {_list(list(map(str, where)))}.")
     if Status.RESERVED in statuses:
-        said.append("Reserved: not open to registration without a special reason; RFC 6335, section 6, says who decides.")
+        said.append(
+            "Reserved: not open to registration without a special reason; RFC 6335, section 6, says who decides."
+        )
     clashing = [c for c in told_once(facts) if c.verdict is Verdict.CONFIRMED and c.kind in TAKING]
     if clashing and statuses & {Status.UNASSIGNED, Status.NO_ENTRY}:
         said.append("Not free in practice: the uses above have taken it without a registration, and can meet yours.")

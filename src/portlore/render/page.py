@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portlore.model import ChangeKind, PortRange, Status
 from portlore.render.meaning import meaning, told_once, verdict_line
-from portlore.render.terminal import BOLD, CYAN, DIM, Style, clean, columns_of
+from portlore.render.terminal import BOLD, CYAN, DIM, Style, clean, columns_of, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,13 +21,9 @@ def page(facts: Sequence[PortFacts], style: Style, organisation: Callable[[str],
     """The page of one port: all its transports that were asked for."""
     port = facts[0].port
     on = f"/{facts[0].transport}" if len(facts) == 1 else ""
-    title = f"{port}{on}"
-    right = f"{facts[0].kind} port · registry of {facts[0].snapshot}"
-    if not style.unicode:
-        right = right.replace("·", "-")
     sentence = verdict_line(facts)
-    lines = [style.paint(title, BOLD) + " " * max(2, style.width - len(title) - len(right)) + style.paint(right, DIM)]
-    lines += [style.paint(line, BOLD) for line in style.paragraph(sentence[:1].upper() + sentence[1:] + ".", 0)]
+    lines = style.title(f"{port}{on}", f"{facts[0].kind} port · registry of {facts[0].snapshot}")
+    lines += style.bold(f"{sentence[:1].upper()}{sentence[1:]}.")
     lines += ["", *_statuses(facts, style)]
     notes = Footnotes()
     lines += _names(facts, style, organisation)
@@ -69,7 +65,12 @@ def _statuses(facts: Sequence[PortFacts], style: Style) -> list[str]:
         elif one.status is Status.DYNAMIC:
             what = "49152-65535 have no rows"
         row = f"row {one.row}" if "-" in one.row else ""
-        lines.append(f"  {one.transport:<5}{style.status(one.status)}{'  ' if what or row else ''}{clean(what or row)}")
+        head = f"  {one.transport:<5}{style.status(one.status)}"
+        used = 2 + 5 + 2 + len(one.status) + 2  # indent, transport, sign, word, gap
+        room = max(12, style.width - used)
+        rest = wrap(clean(what or row), room)
+        lines.append(f"{head}  {rest[0]}" if rest else head)
+        lines += [" " * used + line for line in rest[1:]]
     return lines
 
 
@@ -108,10 +109,14 @@ def _about(given: Assignment, organisation: Callable[[str], str]) -> str:
     parts += [f"registered {given.registered}"] if given.registered else []
     parts += [f"modified {given.modified}"] if given.modified else []
     parts += [" ".join(given.references)] if given.references else []
-    remarks = [w for w, has, text in (
-        ("a note", given.has_note, given.note),
-        ("a remark on unauthorized use", given.has_unauthorized_use, given.unauthorized_use),
-    ) if has and not text]
+    remarks = [
+        w
+        for w, has, text in (
+            ("a note", given.has_note, given.note),
+            ("a remark on unauthorized use", given.has_unauthorized_use, given.unauthorized_use),
+        )
+        if has and not text
+    ]
     if remarks and not given.alias_of:
         parts.append(f"the registry has {' and '.join(remarks)} (`portlore update` fetches it)")
     return ", ".join(parts)
@@ -138,7 +143,7 @@ def _claims(claims: Sequence[Claim], style: Style, notes: Footnotes) -> list[str
     for claim in near:
         lines += _claim(claim, style, notes)
     for claim in around:
-        lines.append(f"  {_verdict(claim, style)}{style.paint(clean(claim.name), BOLD)}")
+        lines += style.bold(claim.name, LEFT, f"  {_verdict(claim, style)}")
         lines += style.paragraph(f"On {claim.ports}: {claim.statement} {notes.mark(claim.sources)}", LEFT)
     if far:
         ranges = list(dict.fromkeys(claim.ports for claim in far))
@@ -160,12 +165,12 @@ def _verdict(claim: Claim, style: Style) -> str:
 def _claim(claim: Claim, style: Style, notes: Footnotes) -> list[str]:
     where = "" if claim.ports.isdigit() else f" on {claim.ports}"
     era = f", {claim.since or ''}-{claim.until or ''}" if claim.since or claim.until else ""
-    head = f"  {_verdict(claim, style)}{style.paint(clean(claim.name), BOLD)}"
     tail = f"{claim.kind}, {claim.transport}{where}{era}"
-    if len(tail) <= style.width - LEFT - columns_of(claim.name) - 2:
-        lines = [f"{head}  {style.paint(tail, DIM)}"]
+    lines = style.bold(claim.name, LEFT, f"  {_verdict(claim, style)}")
+    if len(lines) == 1 and len(tail) <= style.width - LEFT - columns_of(claim.name) - 2:
+        lines = [f"{lines[0]}  {style.paint(tail, DIM)}"]
     else:
-        lines = [head, *(style.paint(line, DIM) for line in style.paragraph(tail, LEFT))]
+        lines += [style.paint(line, DIM) for line in style.paragraph(tail, LEFT)]
     lines += style.paragraph(f"{claim.statement} {notes.mark(claim.sources)}", LEFT)
     lines += [style.paint(line, DIM) for line in style.paragraph(claim.why, LEFT)]
     if claim.later:
@@ -177,7 +182,9 @@ def change_text(change: Change) -> str:
     """What happened, in words."""
     match change.kind:
         case ChangeKind.ASSIGNED:
-            return f"assigned to {change.after}" + (f" (was {change.before})" if change.before not in ("", Status.NO_ENTRY) else "")
+            return f"assigned to {change.after}" + (
+                f" (was {change.before})" if change.before not in ("", Status.NO_ENTRY) else ""
+            )
         case ChangeKind.REMOVED:
             return f"{change.before} removed; {change.after} since"
         case ChangeKind.RENAMED:
@@ -192,7 +199,8 @@ def change_text(change: Change) -> str:
             return f"from {change.before} to {change.after}"
         case ChangeKind.FIELD:
             field = change.field.replace("_", " ")
-            return f"{change.name + ': ' if change.name else ''}{field} {change.before or '(none)'} → {change.after or '(none)'}"
+            whose = f"{change.name}: " if change.name else ""
+            return f"{whose}{field} {change.before or '(none)'} → {change.after or '(none)'}"
 
 
 def _history(facts: Sequence[PortFacts], style: Style) -> list[str]:
@@ -246,7 +254,7 @@ def service_page(services: Sequence[Service], style: Style, organisation: Callab
     first = services[0]
     on = ", ".join(dict.fromkeys(s.transport for s in services if s.transport)) or "no transport"
     given = first.assignment
-    lines = [style.paint(clean(first.name), BOLD) + f"  a service name without a port ({on})"]
+    lines = style.title(first.name, f"a service name without a port ({on})")
     if given.description:
         lines += style.paragraph(given.description)
     if about := _about(given, organisation):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 RENAMED = {"since": "from"}
-HIDDEN = {Source: ("evidence",)}
+HIDDEN: dict[type[Value], tuple[str, ...]] = {Source: ("evidence",)}
 
 
 def plain(value: object) -> Any:
@@ -61,5 +61,3 @@ def cell(value: object) -> str:
         parts = [value[key] for key in ("name", "kind", "title", "verdict", "between") if value.get(key)]
         return ":".join(cell(part).replace(" ", "_") for part in parts)
     return str(value)
-
-

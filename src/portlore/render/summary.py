@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portlore.model import PortRange, Status, Transport, Verdict
 from portlore.render.page import change_text
-from portlore.render.terminal import BOLD, DIM, Style, clean
+from portlore.render.terminal import Style, clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ GAPS, CLAIMS, CHANGES = 12, 12, 8  # how many of each are shown
 def summary_page(summary: RangeSummary, style: Style) -> list[str]:
     """The page of a range of ports."""
     size = len(summary.ports)
-    head = f"{summary.ports}  {size:,} ports"
-    dot = "·" if style.unicode else "-"
-    lines = [f"{style.paint(head, BOLD)} {style.paint(f'{dot} registry of {summary.snapshot}', DIM)}", ""]
+    lines = [*style.title(f"{summary.ports}  {size:,} ports", f"registry of {summary.snapshot}"), ""]
     lines += _counts(summary, style)
     lines += _gaps(summary, style)
     if summary.own:
@@ -30,7 +28,9 @@ def summary_page(summary: RangeSummary, style: Style) -> list[str]:
     lines += _claims(summary, style)
     if summary.changes:
         lines += ["", style.heading("Latest changes")]
-        rows = [(f"{c.between[0]} .. {c.between[1]}", f"{c.ports}/{c.transport}", change_text(c)) for c in summary.changes]
+        rows = [
+            (f"{c.between[0]} .. {c.between[1]}", f"{c.ports}/{c.transport}", change_text(c)) for c in summary.changes
+        ]
         arrow = "→" if style.unicode else "->"
         lines += style.table([(a, b, text.replace("→", arrow)) for a, b, text in rows])
     lines += _assigned(summary, style)

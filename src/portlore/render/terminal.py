@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
+SHORT, LAST_COLUMN = 7, 24  # columns of a table are not cut below the first; the last one is given the second
 NARROW, WIDE = 40, 110  # a page is never narrower, nor wider than is pleasant to read
 
 STATUS_STYLE = {  # sign for eyes that see colour badly, a plain letter for terminals without the sign, colour
@@ -91,9 +92,25 @@ class Style(Value):
         """A heading within a page."""
         return self.paint(text.upper(), BOLD)
 
+    def title(self, left: str, right: str) -> list[str]:
+        """A page's first line: bold at the left, dim at the right end; two lines where there is no room."""
+        right = right if self.unicode else right.replace("·", "-")
+        gap = self.width - columns_of(left) - columns_of(right)
+        if gap < 2:
+            return [*self.bold(left), *(self.paint(line, DIM) for line in wrap(right, self.width))]
+        return [self.paint(clean(left), BOLD) + " " * gap + self.paint(right, DIM)]
+
+    def bold(self, text: str, indent: int = 0, first: str | None = None) -> list[str]:
+        """A bold paragraph."""
+        lead = " " * indent
+        lines = wrap(clean(text), max(12, self.width - indent))
+        return [
+            (first if first is not None and not n else lead) + self.paint(line, BOLD) for n, line in enumerate(lines)
+        ]
+
     def paragraph(self, text: str, indent: int = 2, first: str | None = None) -> list[str]:
         """A wrapped paragraph; ``first`` stands before its first line in place of the indent."""
-        lines = wrap(clean(text), max(20, self.width - indent))
+        lines = wrap(clean(text), max(12, self.width - indent))
         lead = " " * indent
         return [(first if first is not None and not number else lead) + line for number, line in enumerate(lines)]
 
@@ -103,15 +120,15 @@ class Style(Value):
             return []
         cells = [[clean(value) for value in row] for row in rows]
         widths = [max(columns_of(row[i]) for row in cells) for i in range(len(cells[0]) - 1)]
-        room = self.width - indent - sum(width + gap for width in widths)
-        while room < min(24, self.width // 3) and widths and max(widths) > 8:
-            widest = widths.index(max(widths))
-            widths[widest] -= 1
-            room += 1
+        last = min(max(columns_of(row[-1]) for row in cells), LAST_COLUMN)
+        while (room := self.width - indent - sum(width + gap for width in widths)) < last and widths:
+            if max(widths) <= SHORT:
+                break
+            widths[widths.index(max(widths))] -= 1
         lines = []
         for row in cells:
-            parts = [wrap(value, max(4, width)) or [""] for value, width in zip(row, widths, strict=False)]
-            parts.append(wrap(row[-1], max(12, room)) or [""])
+            parts = [wrap(value, max(1, width)) or [""] for value, width in zip(row, widths, strict=False)]
+            parts.append(wrap(row[-1], max(SHORT, room)) or [""])
             for number in range(max(map(len, parts))):
                 line = " " * indent
                 for part, width in zip(parts, [*widths, 0], strict=True):

@@ -45,7 +45,9 @@ def parse_csv(data: bytes, date: str = "") -> Reading:
         heading = next(rows, [])
         cells = [COLUMNS.get(title.strip(), "") for title in heading]
         if missing := REQUIRED.difference(cells):
-            raise ParseError(ASK, f"no column for {', '.join(sorted(missing))}", "use IANA's service-names-port-numbers.csv")
+            raise ParseError(
+                ASK, f"no column for {', '.join(sorted(missing))}", "use IANA's service-names-port-numbers.csv"
+            )
         for row in rows:
             if not row:
                 continue

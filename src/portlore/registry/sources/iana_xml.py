@@ -56,7 +56,9 @@ class _Reader:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         tag = tag.rpartition("}")[2]
         if not self.path and tag != ROOT:
-            raise ParseError(ASK, f"the document is a {tag[:40]!r}, not a registry", "use IANA's service-names-port-numbers.xml")
+            raise ParseError(
+                ASK, f"the document is a {tag[:40]!r}, not a registry", "use IANA's service-names-port-numbers.xml"
+            )
         self.path.append(tag)
         if tag == "record":
             self.cells = {"registered": attributes.get("date", ""), "modified": attributes.get("updated", "")}
@@ -121,7 +123,9 @@ def parse_xml(data: bytes) -> Reading:
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise ParseError(ASK, f"not well-formed: {error}", "get the file again") from None
     if not DATE.fullmatch(reader.date):
-        raise ParseError(ASK, f"no <updated> date, but {reader.date[:40]!r}", "use IANA's service-names-port-numbers.xml")
+        raise ParseError(
+            ASK, f"no <updated> date, but {reader.date[:40]!r}", "use IANA's service-names-port-numbers.xml"
+        )
     if not reader.records:
         raise ParseError(ASK, "no <record> in it", "use IANA's service-names-port-numbers.xml")
     return Reading(reader.date, tuple(reader.records), tuple(sorted(reader.organisations.items())))

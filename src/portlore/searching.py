@@ -20,7 +20,9 @@ def search_book(book: Book, words: str, *, limit: int = 20) -> list[Hit]:
     """The best hits for some words, best first; near misses of names only where nothing else is found."""
     asked = " ".join(words.lower().split())
     if not asked or len(asked) > LIMIT or not asked.isprintable():
-        raise InputError(f"a search for {words[:24]!r}", "no words, or too many", "name a service, a program or a company")
+        raise InputError(
+            f"a search for {words[:24]!r}", "no words, or too many", "name a service, a program or a company"
+        )
     wanted = asked.split()
     found: dict[tuple[str, str], Hit] = {}
     for hit in [*_in_registry(book, asked, wanted), *_in_claims(book, asked, wanted), *_in_own(book, asked, wanted)]:
@@ -67,7 +69,9 @@ def _in_registry(book: Book, asked: str, wanted: list[str]) -> Iterator[Hit]:
         score, why = _worth(record.name, record.description, who, asked, wanted)
         if score:
             score -= 30 * (record.alias_of is not None) + 5 * (not record.number)
-            yield Hit(record.number, "/".join(record.applies_to), record.name, record.description, "registry", score, why)
+            yield Hit(
+                record.number, "/".join(record.applies_to), record.name, record.description, "registry", score, why
+            )
 
 
 def _in_claims(book: Book, asked: str, wanted: list[str]) -> Iterator[Hit]:

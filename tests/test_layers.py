@@ -1,0 +1,88 @@
+"""The architecture as a test: imports go downwards only, and pure parts do not reach outside."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "src/portlore"
+if not PACKAGE.is_dir():
+    pytest.skip("needs the source tree", allow_module_level=True)
+
+# From the ground up: a module may import its own layer and those above it in this list, nothing below.
+LAYERS = (
+    ("word", "value", "errors"),
+    ("model",),
+    ("packed",),
+    ("registry",),
+    ("lore",),
+    ("query", "book"),
+    ("chronicle", "searching", "ranges"),
+    ("own",),
+    ("render",),
+    ("files", "local", "building", "opening", "updating", "provenance"),
+    ("library",),
+    ("cli", "__init__", "__main__"),
+)
+PURE = ("word", "value", "errors", "model", "packed", "registry", "lore", "query", "book", "chronicle", "searching",
+        "ranges", "own/__init__", "own/labels", "own/free", "render")  # fmt: skip
+OUTSIDE = {"os", "pathlib", "socket", "subprocess", "time", "asyncio", "urllib", "http", "shutil", "tempfile", "threading",
+           "signal", "random"}  # fmt: skip
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def place(path: Path) -> int:
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return next(level for level, names in enumerate(LAYERS) if part in names)
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_go_downwards_only(path: Path) -> None:
+    if path == PACKAGE / "__init__.py":
+        return  # the public names, imported when they are asked for
+    for name in imports(path):
+        if name.startswith("portlore."):
+            part = name.split(".")[1]
+            assert place(PACKAGE / part) <= place(path), f"{name_of(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_pure_parts_do_not_reach_outside(path: Path) -> None:
+    inside = name_of(path)
+    if any(inside == f"{part}.py" or inside.startswith(f"{part}/") for part in PURE):
+        assert {name.split(".")[0] for name in imports(path)} & OUTSIDE == set()
+        assert "open(" not in path.read_text("utf-8").replace("urlopen(", "")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_module_is_longer_than_can_be_read_at_a_sitting(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_module_has_a_name_that_says_nothing(path: Path) -> None:
+    assert path.stem not in ("utils", "util", "common", "helpers", "core", "manager", "misc")
+
+
+def test_the_library_needs_no_third_party_package() -> None:
+    import sys
+
+    for path in MODULES:
+        outside = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
+        assert outside <= {"portlore"}, name_of(path)
