@@ -24,8 +24,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def launch(checkout: Path, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the launcher with no network within reach of name resolution, and nothing of this test's Python in the way."""
-    keep = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV", "PORTLORE"))}
+    """Run the launcher with no way out to a network, and nothing of this test's Python in the way."""
+    keep = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV", "PORTLORE"))
+    }
     environment = {**keep, "http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
     command = [str(checkout / "portlore"), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=cwd)

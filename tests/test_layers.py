@@ -28,8 +28,8 @@ LAYERS = (
 )
 PURE = ("word", "value", "errors", "model", "packed", "registry", "lore", "query", "book", "chronicle", "searching",
         "ranges", "own/__init__", "own/labels", "own/free", "render")  # fmt: skip
-OUTSIDE = {"os", "pathlib", "socket", "subprocess", "time", "asyncio", "urllib", "http", "shutil", "tempfile", "threading",
-           "signal", "random"}  # fmt: skip
+OUTSIDE = {"os", "pathlib", "socket", "subprocess", "time", "asyncio", "urllib", "http", "shutil", "tempfile",
+           "threading", "signal", "random"}  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

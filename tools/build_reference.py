@@ -1,7 +1,7 @@
 """Write docs/reference/ from what the program says of itself: command help, public names, schema of claims.
 
-    python tools/build_reference.py            write
-    python tools/build_reference.py --check    exit 1 when a page is out of date
+python tools/build_reference.py            write
+python tools/build_reference.py --check    exit 1 when a page is out of date
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def commands() -> str:
         module = module_of(name)
         parser = parser_for(name, module.USAGE, module.DESCRIPTION)
         module.add_arguments(parser)
-        parts.append(f"## portlore {name}\n\n{COMMANDS[name].capitalize()}.\n\n```text\n{parser.format_help().strip()}\n```\n")
+        parts.append(
+            f"## portlore {name}\n\n{COMMANDS[name].capitalize()}.\n\n```text\n{parser.format_help().strip()}\n```\n"
+        )
     return "\n".join(parts)
 
 

@@ -16,17 +16,19 @@ from portlore.model import (
     parse_transport,
 )
 from portlore.query import Query, parse_query
+from portlore.registry.status import status_without_row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from portlore.lore.store import Lore
-    from portlore.model import Change, Claim, LocalLine, OwnLabel
+    from portlore.model import Assignment, Change, Claim, LocalLine, OwnLabel
     from portlore.registry.record import Record
     from portlore.registry.registry import Registry
 
     Located = tuple[PortRange, LocalLine]
+    Known = tuple[Status, str, tuple[Assignment, ...], tuple[Change, ...], tuple[Claim, ...]]
 
 USUAL = (Transport.TCP, Transport.UDP)
 TRANSPORTS: dict[str, Transport] = {str(on): on for on in Transport}
@@ -46,7 +48,7 @@ class Book:
     ) -> None:
         self.registry, self.lore = registry, lore
         self._local, self.own = tuple(local), tuple(own)
-        self._names: dict[str, dict[int, str]] | None = None
+        self._known: dict[tuple[tuple[int, int], int, str], Known] = {}
 
     @property
     def snapshot(self) -> str:
@@ -62,11 +64,13 @@ class Book:
         on = TRANSPORTS.get(transport) or parse_transport(transport)
         if not 0 <= number <= LAST_PORT:
             raise InputError(f"port {number}", "ports go from 0 to 65535", "ask for a number in that range")
-        status, row, assignments = self.registry.said(number, on)
-        history = self.registry.changes(number, on)
-        claims = self.lore.about(number, on)
-        if history and claims:
-            claims = tuple([_with_later(claim, history) for claim in claims])
+        key = (self.registry.place(number), self.lore.place(number), on)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._know(number, on)
+        status, row, assignments, history, claims = known
+        if status is Status.NO_ENTRY:
+            status = status_without_row(number)
         local: tuple[LocalLine, ...] = ()
         own: tuple[OwnLabel, ...] = ()
         if self._local:
@@ -77,6 +81,16 @@ class Book:
             )
         return PortFacts(number, on, status, row, assignments, history, claims, local, own, self.snapshot)
 
+    def _know(self, number: int, on: Transport) -> Known:
+        status, row, assignments = self.registry.said(number, on)
+        if status is Status.DYNAMIC:  # ports of one place may lie on both sides of that border
+            status = Status.NO_ENTRY
+        history = self.registry.changes(number, on)
+        claims = self.lore.about(number, on)
+        if history and claims:
+            claims = tuple([_with_later(claim, history) for claim in claims])
+        return status, row, assignments, history, claims
+
     def port(self, number: int) -> list[PortFacts]:
         """A port on TCP and UDP, and on SCTP and DCCP where they have a row."""
         facts = [self.lookup(number, transport) for transport in USUAL]
@@ -84,17 +98,8 @@ class Book:
         return facts + [self.lookup(number, transport) for transport in rare]
 
     def name(self, number: int, transport: str) -> str | None:
-        """The preferred registered name of a port, or None."""
-        return self.names(transport).get(number)
-
-    def names(self, transport: str) -> dict[int, str]:
-        """The preferred name of every named port on a transport."""
-        if self._names is None:
-            self._names = {on: dict(_names(self.registry, on)) for on in Transport}
-        try:
-            return self._names[transport]
-        except KeyError:
-            return self._names[parse_transport(transport)]
+        """The preferred registered name of a port, or None; errors as :meth:`lookup`."""
+        return self.lookup(number, transport).name
 
     def ask(self, *texts: str) -> Answer:
         """Answer questions as people write them: ``703``, ``53/udp``, ``600-1023``, ``ssh``.
@@ -149,14 +154,6 @@ def service_of(record: Record, transport: str | None) -> Service:
     from portlore.registry.registry import assignment_of
 
     return Service(record.name, record.number or None, transport, assignment_of(record))
-
-
-def _names(registry: Registry, transport: str) -> Iterator[tuple[int, str]]:
-    for first, last, members in registry.runs(0, LAST_PORT):
-        if members:
-            _, _, assignments = registry.said(first, transport)
-            if assignments and assignments[0].name:
-                yield from ((number, assignments[0].name) for number in range(first, last + 1))
 
 
 def _with_later(claim: Claim, history: Sequence[Change]) -> Claim:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from portlore.errors import InputError
-from portlore.model import LAST_PORT
 from portlore.opening import load
 from portlore.searching import search_book
 
@@ -11,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from portlore.model import Answer, Change, Hit, PortFacts
 
-_names: dict[str, dict[int, str]] = {}
+_names: dict[str, dict[int, str | None]] = {}  # by transport, what has been asked before
 
 
 def lookup(number: int, transport: str = "tcp") -> PortFacts:
@@ -25,17 +23,17 @@ def lookup(number: int, transport: str = "tcp") -> PortFacts:
 
 
 def name(number: int, transport: str) -> str | None:
-    """The preferred registered service name of a port, or None; made for millions of calls a second.
+    """The preferred registered service name of a port, or None.
 
-    Raises :class:`portlore.InputError` for a number outside 0 to 65535 or an unknown transport.
+    Made for millions of calls a second: what was asked before is kept. Raises :class:`portlore.InputError` for a
+    number outside 0 to 65535 or an unknown transport.
     """
     try:
-        found = _names[transport].get(number)
+        return _names[transport][number]
     except KeyError:
-        found = _names.setdefault(transport, load().names(transport)).get(number)
-    if found is None and not 0 <= number <= LAST_PORT:
-        raise InputError(f"port {number}", "ports go from 0 to 65535", "ask for a number in that range")
-    return found
+        found = load().name(number, transport)
+        _names.setdefault(transport, {})[number] = found
+        return found
 
 
 def ask(*texts: str) -> Answer:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MAGIC = b"PORTLORE"
-VERSION = 1
+VERSION = 2
 HEAD = 24
 CHECKED_FROM = 20  # the checksum covers the count and everything after it
 ENTRY = 24

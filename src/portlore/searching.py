@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portlore.errors import InputError
-from portlore.model import Hit, PortRange
+from portlore.model import Hit, PortRange, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def _in_claims(book: Book, asked: str, wanted: list[str]) -> Iterator[Hit]:
         score, why = _worth(claim.name, claim.statement, "", asked, wanted)
         if score >= EXACT or (score and asked in claim.name.lower().split()):
             score = CLAIMED
+        if claim.verdict is Verdict.CONTRADICTED:  # what is false is found too, after what is so
+            score = min(score, WORDS)
         if score:
             yield Hit(claim.ports, claim.transport, claim.name, claim.statement, f"claim, {claim.verdict}", score, why)
 

@@ -71,7 +71,6 @@ class Lore:
         self._lines, self._cover = lines, cover
         self.refused = refused
         self._claims: dict[int, Claim] = {}
-        self._told: dict[tuple[int, str], tuple[Claim, ...]] = {}
 
     @classmethod
     def of(cls, sections: Mapping[str, memoryview]) -> Lore:
@@ -94,10 +93,10 @@ class Lore:
 
     def about(self, port: int, transport: str) -> tuple[Claim, ...]:
         """The claims on a port and transport: confirmed first, contradicted last, narrow before wide."""
-        run = self._cover.run(port)
-        found = self._told.get((run, transport))
-        if found is None:
-            mine = [c for c in map(self.claim, self._cover.of_run(run)) if transport in transports(c)]
-            mine.sort(key=lambda c: (TELL.index(c.verdict), sum(map(len, ranges(c))) > 1))
-            found = self._told[run, transport] = tuple(mine)
-        return found
+        mine = [c for c in map(self.claim, self._cover.at(port)) if transport in transports(c)]
+        mine.sort(key=lambda c: (TELL.index(c.verdict), sum(map(len, ranges(c))) > 1))
+        return tuple(mine)
+
+    def place(self, port: int) -> int:
+        """Ports of one place have the same claims."""
+        return self._cover.run(port)

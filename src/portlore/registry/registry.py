@@ -45,7 +45,6 @@ class Registry:
         self._organisations = organisations
         self._records: dict[int, Record] = {}
         self._said: dict[tuple[int, str], Said] = {}
-        self._changes: dict[tuple[int, int, str], tuple[Change, ...]] = {}
 
     @classmethod
     def of(cls, sections: Mapping[str, memoryview]) -> Registry:
@@ -96,22 +95,19 @@ class Registry:
         named = tuple(map(assignment_of, rows)) if status is Status.ASSIGNED else ()
         return status, rows[0].number, named
 
+    def place(self, port: int) -> tuple[int, int]:
+        """Ports of one place are covered by the same rows and touched by the same differences."""
+        return self._cover.run(port), self._touched.run(port)
+
     def changes(self, port: int, transport: str) -> tuple[Change, ...]:
         """What happened to a port on a transport, oldest first."""
-        touched = self._touched.run(port)
-        if not self._touched.of_run(touched):
+        members = self._touched.at(port)
+        if not members:
             return ()
-        key = (touched, self._cover.run(port), transport)
-        found = self._changes.get(key)
-        if found is None:
-            found = self._changes[key] = self._change(*key)
-        return found
-
-    def _change(self, touched: int, run: int, transport: str) -> tuple[Change, ...]:
         from portlore.registry.history import changes_of
 
-        deltas = [delta_of(self._deltas[index], self.dates) for index in self._touched.of_run(touched)]
-        return tuple(changes_of([self.record(index) for index in self._cover.of_run(run)], deltas, transport))
+        deltas = [delta_of(self._deltas[index], self.dates) for index in members]
+        return tuple(changes_of(self.at(port), deltas, transport))
 
     def runs(self, first: int, last: int) -> list[tuple[int, int, tuple[int, ...]]]:
         """Neighbouring ports that the same rows cover: first, last, row numbers."""

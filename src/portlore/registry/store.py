@@ -19,24 +19,26 @@ NAMES = "names"
 
 
 def cover_sections(name: str, spans: Iterable[tuple[int, int, int]]) -> dict[str, bytes]:
-    """The three arrays of an index."""
+    """The three arrays of an index, in two bytes a number where that is enough."""
     from portlore.registry.cover import cover
 
     index = cover(spans)
+    wide = "I" if max(len(index.members), *index.members, 0) > 0xFFFF else "H"
     return {
         f"{name}.starts": number_bytes(index.starts, "H"),
-        f"{name}.ends": number_bytes(index.ends, "I"),
-        f"{name}.members": number_bytes(index.members, "I"),
+        f"{name}.ends.{wide}": number_bytes(index.ends, wide),
+        f"{name}.lines.{wide}": number_bytes(index.members, wide),
     }
 
 
 def cover_of(sections: Mapping[str, memoryview], name: str) -> Cover:
     """The index of a file's section."""
+    wide = "H" if f"{name}.ends.H" in sections else "I"
     try:
         return Cover(
             numbers(sections[f"{name}.starts"], "H"),
-            numbers(sections[f"{name}.ends"], "I"),
-            numbers(sections[f"{name}.members"], "I"),
+            numbers(sections[f"{name}.ends.{wide}"], wide),
+            numbers(sections[f"{name}.lines.{wide}"], wide),
         )
     except KeyError:
         raise DataError(ASK, f"it has no index of {name!r}", DO) from None
