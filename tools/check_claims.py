@@ -26,8 +26,9 @@ import time
 import zipfile
 import zlib
 from collections import defaultdict
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from portlore.errors import ParseError
@@ -37,7 +38,7 @@ CLAIMS = Path(__file__).parent.parent / "src/portlore/lore/claims"
 PACKAGE = re.compile(r"pkg:(deb/debian|pypi|npm)/([^@]+)@([^#]+)#(.+)")
 LARGEST = 100_000_000  # bytes; a larger package is not downloaded
 PATIENCE = 600  # seconds for one download
-BROKEN = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
+BROKEN = (OSError, EOFError, subprocess.CalledProcessError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
 
 
 class Package(NamedTuple):
@@ -71,76 +72,53 @@ class Quote(NamedTuple):
     evidence: str
 
 
-class Contents:
-    """What was found of the wanted files in the archives of a package."""
+class Contents(NamedTuple):
+    files: dict[str, bytes]  # those that were asked for
+    names: list[str]  # all there are
+    archives: list[str]
+    error: str
 
-    def __init__(self, wanted: set[str]) -> None:
-        self.wanted, self.files, self.names = wanted, dict[str, bytes](), set[str]()
-        self.links, self.archives, self.error = dict[str, str](), list[str](), ""
 
-    def read(self, archive: Path) -> None:
-        """Take the wanted files from one archive; a second look is for those that are links."""
-        self.archives.append(archive.name)
-        try:
-            for _ in range(2):
-                if archive.suffix in (".whl", ".zip"):
-                    with zipfile.ZipFile(archive) as pages:
-                        for name in pages.namelist():
-                            with pages.open(name) as stream:
-                                self._keep(name, stream, archive.suffix == ".zip")
-                elif archive.suffix == ".deb":
-                    unpack = ["dpkg-deb", "--fsys-tarfile", archive]
-                    with subprocess.Popen(unpack, stdout=subprocess.PIPE) as process:
-                        self._read_tar(process.stdout, False)
-                else:
-                    with gzip.open(archive) as unpacked:
-                        self._read_tar(unpacked, True)
-                if all(path in self.files or self.follow(path) == path for path in self.wanted):
-                    break
-        except BROKEN as error:
-            self.error = f"{archive.name}: {error}"
+def read(archive: Path, wanted: set[str]) -> tuple[dict[str, bytes], list[str]]:
+    """The wanted files of an archive, and the names of all; the top folder of npm and source archives may be left out."""
+    inner: dict[str, str | tarfile.TarInfo] = {}
+    with ExitStack() as stack:
+        if archive.suffix in (".whl", ".zip"):
+            pages = stack.enter_context(zipfile.ZipFile(archive))
+            inner |= {name: name for name in pages.namelist()}
+        else:
+            file = stack.enter_context(tempfile.TemporaryFile() if archive.suffix == ".deb" else archive.open("rb"))
+            if archive.suffix == ".deb":
+                subprocess.run(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=file, check=True)
+                file.seek(0)
+            tar = stack.enter_context(tarfile.open(fileobj=file))
+            inner |= {member.name.removeprefix("./"): member for member in tar if not member.isdir()}
+        if archive.suffix not in (".whl", ".deb"):
+            inner |= {name.partition("/")[2]: member for name, member in inner.items()}
+        found = {}
+        for path in wanted.intersection(inner):
+            with suppress(KeyError):  # a link to another package
+                member = inner[path]
+                stream = pages.open(member) if isinstance(member, str) else tar.extractfile(member)
+                data = stream.read() if stream else b""
+                found[path] = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+        return found, list(inner)
 
-    def _read_tar(self, unpacked: IO[bytes] | None, top: bool) -> None:
-        with tarfile.open(fileobj=unpacked, mode="r|") as tar:
-            for member in tar:
-                name = member.name.removeprefix("./")
-                if member.isfile():
-                    self._keep(name, tar.extractfile(member), top)
-                elif member.issym() or member.islnk():
-                    folder = posixpath.dirname(name) if member.issym() else ""
-                    self.links[name] = posixpath.normpath(posixpath.join("/", folder, member.linkname)).lstrip("/")
 
-    def _keep(self, name: str, stream: IO[bytes] | None, top: bool) -> None:
-        """Note a file, and read it if it is wanted; with ``top`` its first folder may be left out."""
-        self.names.add(name)
-        called = {name, name.partition("/")[2] if top else name}
-        if paths := [path for path in self.wanted if path in called or self.follow(path) in called]:
-            data = stream.read() if stream else b""
-            data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
-            self.files |= dict.fromkeys(paths, data)
-
-    def follow(self, path: str) -> str:
-        """Where ``path`` leads when it, or a folder above it, is a link, which may lead to another."""
-        for _ in range(5):
-            link = next((part for part in (path, *map(str, Path(path).parents)) if part in self.links), "")
-            path = self.links[link] + path.removeprefix(link) if link else path
-        return path
-
-    def fault(self, path: str, evidence: str) -> str:
-        """What is there in place of the evidence; nothing when it stands there."""
-        if (data := self.files.get(path)) is None:
-            base = posixpath.basename(path).removesuffix(".gz")
-            near = sorted(name for name in self.names if posixpath.basename(name).removesuffix(".gz") == base)[:3]
-            linked = f" (it is a link to {led})" if (led := self.follow(path)) != path else ""
-            return f"there is no such file{linked}; {self.error or f'of that name: {near}'}"
-        text, words = b" ".join(data.split()), b" ".join(evidence.encode().split())
-        if words in text or words.decode().encode("latin-1", "replace") in text:
-            return ""
-        pieces = words.split()
-        for count in range(len(pieces) - 1, 0, -1):
-            if (at := text.find(b" ".join(pieces[:count]))) >= 0:
-                return f"the nearest is {text[at : at + len(words) + 40].decode(errors='replace')!r}"
-        return f"none of it stands there ({len(data)} bytes)"
+def fault(quote: Quote, found: Contents) -> str:
+    """What is there in place of the evidence; nothing when it stands there."""
+    if (data := found.files.get(quote.path)) is None:
+        base = posixpath.basename(quote.path).removesuffix(".gz")
+        near = [name for name in found.names if posixpath.basename(name).removesuffix(".gz") == base]
+        return f"it could not be opened; of that name there is {near[:3] or 'none'} {found.error}"
+    text, words = b" ".join(data.split()), b" ".join(quote.evidence.encode().split())
+    if words in text or words.decode().encode("latin-1", "replace") in text:
+        return ""
+    pieces = words.split()
+    for count in range(len(pieces) - 1, 0, -1):
+        if (at := text.find(b" ".join(pieces[:count]))) >= 0:
+            return f"the nearest is {text[at : at + len(words) + 40].decode(errors='replace')!r}"
+    return f"none of it stands there ({len(data)} bytes)"
 
 
 def download(command: list[str], cache: Path) -> tuple[list[Path], str]:
@@ -165,18 +143,22 @@ def download(command: list[str], cache: Path) -> tuple[list[Path], str]:
 
 def contents(package: Package, wanted: set[str], caches: list[Path]) -> Contents:
     """The wanted files of a package, from the caches or else by download."""
-    result = Contents(wanted)
+    files, names, opened, why = dict[str, bytes](), list[str](), list[str](), ""
+    archives = [file for cache in caches for file in sorted(cache.iterdir()) if package.owns(file.name)]
     for command in [[], *package.downloads()]:
         if command:
-            archives, why = download(command, caches[0])
-            result.error = result.error or why
-        else:
-            archives = [file for cache in caches for file in sorted(cache.iterdir()) if package.owns(file.name)]
+            archives, error = download(command, caches[0])
+            why = why or error
         for archive in archives:
-            result.read(archive)
-        if wanted <= set(result.files) or (result.archives and package.kind == "deb/debian"):
+            try:
+                some, all_names = read(archive, wanted)
+            except BROKEN as error:
+                why = f"{archive.name}: {error}"
+            else:
+                files, names, opened = some | files, names + all_names, [*opened, archive.name]
+        if wanted <= set(files) or (opened and package.kind == "deb/debian"):
             break
-    return result
+    return Contents(files, names, opened, why)
 
 
 def quotes(files: list[Path]) -> list[Quote]:
@@ -208,12 +190,12 @@ def check(chosen: list[Quote], caches: list[Path]) -> int:
             print(title, file=sys.stderr)
         opened += bool(found.archives)
         checked += len(group) if found.archives else 0
-        for where, _, path, evidence in group:
+        for quote in group:
             if not found.archives:
-                print(f"{where}: {title} could not be fetched: {found.error}")
-            elif why := found.fault(path, evidence):
+                print(f"{quote.where}: {title} could not be fetched: {found.error}")
+            elif why := fault(quote, found):
                 failed += 1
-                print(f"{where}: {evidence!r} expected in {title} {path}, but {why}")
+                print(f"{quote.where}: {quote.evidence!r} expected in {title} {quote.path}, but {why}")
     missing = len(chosen) - checked
     print(f"{checked} package sources checked in {opened} packages, {failed} failed, {missing} could not be fetched")
     return 1 if failed else 0
