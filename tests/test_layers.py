@@ -22,7 +22,7 @@ LAYERS = (
     ("chronicle", "searching", "ranges"),
     ("own",),
     ("render",),
-    ("files", "local", "building", "opening", "updating", "provenance"),
+    ("files", "extras", "local", "building", "opening", "updating", "provenance"),
     ("library",),
     ("cli", "__init__", "__main__"),
 )

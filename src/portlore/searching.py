@@ -77,8 +77,8 @@ def _in_registry(book: Book, asked: str, wanted: list[str]) -> Iterator[Hit]:
 def _in_claims(book: Book, asked: str, wanted: list[str]) -> Iterator[Hit]:
     for claim in book.lore:
         score, why = _worth(claim.name, claim.statement, "", asked, wanted)
-        if score >= EXACT or (score and asked in claim.name.lower().split()):
-            score = CLAIMED
+        if score >= EXACT or (score and f" {asked} " in f" {claim.name.lower()} "):
+            score = CLAIMED - min(len(claim.name) - len(asked), 99)
         if claim.verdict is Verdict.CONTRADICTED:  # what is false is found too, after what is so
             score = min(score, WORDS)
         if score:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portlore.model import ChangeKind, PortRange, Status
 from portlore.render.meaning import meaning, told_once, verdict_line
-from portlore.render.terminal import BOLD, CYAN, DIM, Style, clean, columns_of, wrap
+from portlore.render.terminal import BOLD, CYAN, DIM, LEFT, Style, clean, columns_of, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from portlore.model import Assignment, Change, Claim, LocalLine, OwnLabel, PortFacts, Service, Source
 
-LEFT = 18  # columns for the sign and word in front of every paragraph
 FEW = 6  # changes shown before the rest is counted
 NEAR, AROUND = 64, 512  # ports: claims on wider ranges are told in fewer words, on still wider ones only counted
 
@@ -143,13 +142,12 @@ def _claims(claims: Sequence[Claim], style: Style, notes: Footnotes) -> list[str
     for claim in near:
         lines += _claim(claim, style, notes)
     for claim in around:
-        lines += style.bold(claim.name, LEFT, f"  {_verdict(claim, style)}")
+        lines += style.bold(claim.name, LEFT, style.verdict(claim.verdict))
         lines += style.paragraph(f"On {claim.ports}: {claim.statement} {notes.mark(claim.sources)}", LEFT)
     if far:
         ranges = list(dict.fromkeys(claim.ports for claim in far))
-        many = f"{len(far)} more claims are" if len(far) > 1 else "One more claim is"
-        where = " or ".join(f"portlore {ports}" for ports in ranges[:2])
-        lines += ["", *style.paragraph(f"{many} about the whole range {', '.join(ranges)}: {where}")]
+        many = f"{len(far)} more claims speak" if len(far) > 1 else "One more claim speaks"
+        lines += ["", *style.paragraph(f"{many} of a wide range around it: portlore {ranges[0]}")]
     return lines
 
 
@@ -158,15 +156,11 @@ def width_of(claim: Claim) -> int:
     return max(len(PortRange.parse(part.strip())) for part in claim.ports.split(","))
 
 
-def _verdict(claim: Claim, style: Style) -> str:
-    return style.verdict(claim.verdict) + " " * (LEFT - 4 - len(claim.verdict))
-
-
 def _claim(claim: Claim, style: Style, notes: Footnotes) -> list[str]:
     where = "" if claim.ports.isdigit() else f" on {claim.ports}"
     era = f", {claim.since or ''}-{claim.until or ''}" if claim.since or claim.until else ""
     tail = f"{claim.kind}, {claim.transport}{where}{era}"
-    lines = style.bold(claim.name, LEFT, f"  {_verdict(claim, style)}")
+    lines = style.bold(claim.name, LEFT, style.verdict(claim.verdict))
     if len(lines) == 1 and len(tail) <= style.width - LEFT - columns_of(claim.name) - 2:
         lines = [f"{lines[0]}  {style.paint(tail, DIM)}"]
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portlore.model import PortRange, Status, Transport, Verdict
 from portlore.render.page import change_text
-from portlore.render.terminal import Style, clean
+from portlore.render.terminal import DIM, LEFT, Style, clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,9 +70,10 @@ def _claims(summary: RangeSummary, style: Style) -> list[str]:
     rest = [c for c in summary.claims if c.ports.isdigit()]
     rest.sort(key=lambda c: c.verdict is not Verdict.CONTRADICTED)
     for claim in (wide + rest)[:CLAIMS]:
-        head = f"{claim.ports}  {claim.name}: {claim.statement}"
-        lines.append(f"  {style.verdict(claim.verdict)}")
-        lines += style.paragraph(head, 6)
+        lines += style.bold(f"{claim.name} ({claim.ports})", LEFT, style.verdict(claim.verdict))
+        lines += style.paragraph(claim.statement, LEFT)
+        if claim.verdict is Verdict.CONTRADICTED:
+            lines += [style.paint(line, DIM) for line in style.paragraph(claim.why, LEFT)]
     if len(summary.claims) > CLAIMS:
         lines += style.paragraph(f"{len(summary.claims) - CLAIMS} more: portlore {summary.ports} --all")
     return lines

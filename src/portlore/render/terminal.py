@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
-SHORT, LAST_COLUMN = 7, 24  # columns of a table are not cut below the first; the last one is given the second
+LEFT = 18  # columns for the sign and word in front of a claim
+SHORT, LAST_COLUMN = 7, 40  # columns of a table are not cut below the first; the last one is given the second
 NARROW, WIDE = 40, 110  # a page is never narrower, nor wider than is pleasant to read
 
 STATUS_STYLE = {  # sign for eyes that see colour badly, a plain letter for terminals without the sign, colour
@@ -84,9 +85,9 @@ class Style(Value):
         return f"{self.sign(style)} {self.paint(status, style[2])}"
 
     def verdict(self, verdict: Verdict) -> str:
-        """A verdict as sign and word."""
+        """A verdict as sign and word, and the blanks up to :data:`LEFT`."""
         style = VERDICT_STYLE[verdict]
-        return f"{self.sign(style)} {self.paint(verdict, style[2])}"
+        return f"  {self.sign(style)} {self.paint(verdict, style[2])}" + " " * (LEFT - 4 - len(verdict))
 
     def heading(self, text: str) -> str:
         """A heading within a page."""
