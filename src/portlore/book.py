@@ -16,6 +16,7 @@ from portlore.model import (
     parse_transport,
 )
 from portlore.query import Query, parse_query
+from portlore.registry.cover import cover
 from portlore.registry.status import status_without_row
 
 TYPE_CHECKING = False
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from portlore.lore.store import Lore
     from portlore.model import Assignment, Change, Claim, LocalLine, OwnLabel
+    from portlore.registry.cover import Cover
     from portlore.registry.record import Record
     from portlore.registry.registry import Registry
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 USUAL = (Transport.TCP, Transport.UDP)
 TRANSPORTS: dict[str, Transport] = {str(on): on for on in Transport}
 RARE = (Transport.SCTP, Transport.DCCP)
+FEW = 64  # lines of lists that are quicker read than indexed
 GIVEN = (ChangeKind.ASSIGNED, ChangeKind.REASSIGNED)
 
 
@@ -48,6 +51,7 @@ class Book:
     ) -> None:
         self.registry, self.lore = registry, lore
         self._local, self.own = tuple(local), tuple(own)
+        self._local_cover: Cover | None = None
         self._known: dict[tuple[tuple[int, int], int, str], Known] = {}
 
     @property
@@ -74,12 +78,20 @@ class Book:
         local: tuple[LocalLine, ...] = ()
         own: tuple[OwnLabel, ...] = ()
         if self._local:
-            local = tuple([line for ports, line in self._local if number in ports and on in line.transport])
+            local = tuple([line for line in self._local_at(number) if on in line.transport])
         if self.own:
             own = tuple(
                 [label for label in self.own if on in label.transport and number in PortRange.parse(label.ports)]
             )
         return PortFacts(number, on, status, row, assignments, history, claims, local, own, self.snapshot)
+
+    def _local_at(self, number: int) -> list[LocalLine]:
+        """What this machine's lists say of a port; many lines are indexed by interval as the registry's are."""
+        if len(self._local) <= FEW:
+            return [line for ports, line in self._local if number in ports]
+        if self._local_cover is None:
+            self._local_cover = cover((ports.first, ports.last, i) for i, (ports, _) in enumerate(self._local))
+        return [self._local[index][1] for index in self._local_cover.at(number)]
 
     def _know(self, number: int, on: Transport) -> Known:
         status, row, assignments = self.registry.said(number, on)

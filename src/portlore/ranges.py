@@ -40,7 +40,8 @@ def summarise(book: Book, ports: PortRange, transport: Transport | None = None) 
     for rare in (Transport.SCTP, Transport.DCCP):  # they answer only where they have a row: count the others too
         if rare in counts:
             counts[rare][Status.NO_ENTRY] += len(ports) - sum(counts[rare].values())
-    claims = dict.fromkeys(claim for one in facts for claim in one.claims)
+    told = {id(one.claims): one.claims for one in facts}  # neighbours share one tuple: each is looked into once
+    claims = dict.fromkeys(claim for some in told.values() for claim in some)
     changes = in_ports(book.registry, ports, wanted)
     own = dict.fromkeys(label for one in facts for label in one.own)
     return RangeSummary(
