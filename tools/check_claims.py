@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import posixpath
 import random
 import re
 import resource
@@ -26,18 +25,18 @@ import time
 import zipfile
 import zlib
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 from urllib.parse import unquote
 
-from portlore.errors import ParseError
 from portlore.lore.schema import parse_claims
 
 CLAIMS = Path(__file__).parent.parent / "src/portlore/lore/claims"
 PACKAGE = re.compile(r"pkg:(deb/debian|pypi|npm)/([^@]+)@([^#]+)#(.+)")
 LARGEST = 100_000_000  # bytes; a larger package is not downloaded
-PATIENCE = 600  # seconds for one download
 BROKEN = (OSError, EOFError, subprocess.CalledProcessError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
 
 
@@ -65,85 +64,64 @@ class Package(NamedTuple):
         return [pip, [*pip, f"--no-binary={self.name}"]]
 
 
-class Quote(NamedTuple):
-    where: str  # the file and the claim
-    package: Package
-    path: str
-    evidence: str
+Quote = tuple[str, Package, str, str]  # the claim, the package, the file in it, its words
 
 
-class Contents(NamedTuple):
-    files: dict[str, bytes]  # those that were asked for
-    names: list[str]  # all there are
-    archives: list[str]
-    error: str
-
-
-def read(archive: Path, wanted: set[str]) -> tuple[dict[str, bytes], list[str]]:
-    """The wanted files of an archive, and the names of all; the top folder of npm and source archives may be left out."""
-    inner: dict[str, str | tarfile.TarInfo] = {}
+def read(archive: Path, wanted: set[str]) -> dict[str, bytes]:
+    """The wanted files of an archive; the top folder of an npm or source archive may be left out."""
+    inner: dict[str, Callable[[], IO[bytes] | None]] = {}
+    found, folder = {}, ""
     with ExitStack() as stack:
+        if archive.suffix == ".deb":
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            with Path(folder, "tar").open("wb") as unpacked:
+                subprocess.run(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=unpacked, check=True)
         if archive.suffix in (".whl", ".zip"):
             pages = stack.enter_context(zipfile.ZipFile(archive))
-            inner |= {name: name for name in pages.namelist()}
+            inner |= {name: partial(pages.open, name) for name in pages.namelist()}
         else:
-            file = stack.enter_context(tempfile.TemporaryFile() if archive.suffix == ".deb" else archive.open("rb"))
-            if archive.suffix == ".deb":
-                subprocess.run(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=file, check=True)
-                file.seek(0)
-            tar = stack.enter_context(tarfile.open(fileobj=file))
-            inner |= {member.name.removeprefix("./"): member for member in tar if not member.isdir()}
+            tar = stack.enter_context(tarfile.open(Path(folder, "tar") if folder else archive))
+            inner |= {file.name.removeprefix("./"): partial(tar.extractfile, file) for file in tar if not file.isdir()}
         if archive.suffix not in (".whl", ".deb"):
-            inner |= {name.partition("/")[2]: member for name, member in inner.items()}
-        found = {}
+            inner |= {name.partition("/")[2]: opened for name, opened in inner.items()}
         for path in wanted.intersection(inner):
             with suppress(KeyError):  # a link to another package
-                member = inner[path]
-                stream = pages.open(member) if isinstance(member, str) else tar.extractfile(member)
-                data = stream.read() if stream else b""
+                data = stream.read() if (stream := inner[path]()) else b""
                 found[path] = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
-        return found, list(inner)
+    return found
 
 
-def fault(quote: Quote, found: Contents) -> str:
+def fault(data: bytes, evidence: str) -> str:
     """What is there in place of the evidence; nothing when it stands there."""
-    if (data := found.files.get(quote.path)) is None:
-        base = posixpath.basename(quote.path).removesuffix(".gz")
-        near = [name for name in found.names if posixpath.basename(name).removesuffix(".gz") == base]
-        return f"it could not be opened; of that name there is {near[:3] or 'none'} {found.error}"
-    text, words = b" ".join(data.split()), b" ".join(quote.evidence.encode().split())
+    text, words = b" ".join(data.split()), b" ".join(evidence.encode().split())
     if words in text or words.decode().encode("latin-1", "replace") in text:
         return ""
     pieces = words.split()
-    for count in range(len(pieces) - 1, 0, -1):
-        if (at := text.find(b" ".join(pieces[:count]))) >= 0:
-            return f"the nearest is {text[at : at + len(words) + 40].decode(errors='replace')!r}"
-    return f"none of it stands there ({len(data)} bytes)"
+    starts = [at for count in range(len(pieces)) if (at := text.find(b" ".join(pieces[:count]))) >= 0]
+    if len(starts) == 1:  # that of no word at all
+        return f"none of it stands there ({len(data)} bytes)"
+    return f"the nearest is {text[starts[-1] : starts[-1] + len(words) + 40].decode(errors='replace')!r}"
 
 
 def download(command: list[str], cache: Path) -> tuple[list[Path], str]:
     """What the command brought into the cache, or why nothing came; half an archive never gets there."""
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-
-        def limit() -> None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
-
         try:
-            done = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, preexec_fn=limit
-            )
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, preexec_fn=limit)
         except (OSError, subprocess.TimeoutExpired) as error:
             return [], str(error)
         if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if re.match(r"(E:|ERROR|npm error)", line)]
-            large = re.search("File too large|EFBIG", done.stderr) and f"larger than {LARGEST // 10**6} MB"
-            return [], large or (lines or [f"{command[0]} ended with {done.returncode}"])[0]
+            reasons = re.findall("File too large|EFBIG", done.stderr) + re.findall(
+                "(?:E:|ERROR|npm error).*", done.stderr
+            )
+            return [], [*reasons, f"{command[0]} ended with {done.returncode}"][0]
         return [Path(shutil.move(file, cache / file.name)) for file in Path(folder).iterdir()], ""
 
 
-def contents(package: Package, wanted: set[str], caches: list[Path]) -> Contents:
-    """The wanted files of a package, from the caches or else by download."""
-    files, names, opened, why = dict[str, bytes](), list[str](), list[str](), ""
+def contents(package: Package, wanted: set[str], caches: list[Path]) -> tuple[dict[str, bytes], list[str], str]:
+    """The wanted files of a package, from the caches or else by download; the archives read; what went wrong."""
+    files, opened, why = dict[str, bytes](), list[str](), ""
     archives = [file for cache in caches for file in sorted(cache.iterdir()) if package.owns(file.name)]
     for command in [[], *package.downloads()]:
         if command:
@@ -151,14 +129,13 @@ def contents(package: Package, wanted: set[str], caches: list[Path]) -> Contents
             why = why or error
         for archive in archives:
             try:
-                some, all_names = read(archive, wanted)
+                files |= read(archive, wanted - set(files))
+                opened.append(archive.name)
             except BROKEN as error:
                 why = f"{archive.name}: {error}"
-            else:
-                files, names, opened = some | files, names + all_names, [*opened, archive.name]
         if wanted <= set(files) or (opened and package.kind == "deb/debian"):
             break
-    return Contents(files, names, opened, why)
+    return files, opened, why
 
 
 def quotes(files: list[Path]) -> list[Quote]:
@@ -169,8 +146,8 @@ def quotes(files: list[Path]) -> list[Quote]:
             for source in claim.sources:
                 if source.how == "package file" and (parts := PACKAGE.fullmatch(source.url)):
                     kind, name, version, path = map(unquote, parts.groups())
-                    where = f"{file.name}: {claim.ports} {claim.name}"
-                    found.append(Quote(where, Package(kind, name, version), path, source.evidence))
+                    package = Package(kind, name, version)
+                    found.append((f"{file.name}: {claim.ports} {claim.name}", package, path, source.evidence))
     return found
 
 
@@ -178,26 +155,25 @@ def check(chosen: list[Quote], caches: list[Path]) -> int:
     """Check the quotes, package by package, and give the exit status."""
     packages = defaultdict[Package, list[Quote]](list)
     for quote in chosen:
-        packages[quote.package].append(quote)
+        packages[quote[1]].append(quote)
     begun, opened, checked, failed = time.monotonic(), 0, 0, 0
     for number, (package, group) in enumerate(sorted(packages.items()), 1):
         title = " ".join(package)
         left = (time.monotonic() - begun) / max(number - 1, 1) * (len(packages) - number + 1) / 60
         print(f"{number}/{len(packages)} {title}, {left:.1f} minutes left", file=sys.stderr)
-        found = contents(package, {quote.path for quote in group}, caches)
-        if other := [archive for archive in found.archives if not package.owns(archive)]:
-            title += f" (no longer offered; looked in {other[0]})"
-            print(title, file=sys.stderr)
-        opened += bool(found.archives)
-        checked += len(group) if found.archives else 0
-        for quote in group:
-            if not found.archives:
-                print(f"{quote.where}: {title} could not be fetched: {found.error}")
-            elif why := fault(quote, found):
+        files, archives, why = contents(package, {path for _, _, path, _ in group}, caches)
+        if archives and not any(map(package.owns, archives)):
+            print(title := f"{title} (no longer offered; looked in {archives[0]})", file=sys.stderr)
+        opened += bool(archives)
+        checked += len(group) if archives else 0
+        for where, _, path, evidence in group:
+            if not archives:
+                print(f"{where}: {title} could not be fetched: {why}")
+            elif found := fault(files[path], evidence) if path in files else f"there is no such file {why}".strip():
                 failed += 1
-                print(f"{quote.where}: {quote.evidence!r} expected in {title} {quote.path}, but {why}")
-    missing = len(chosen) - checked
-    print(f"{checked} package sources checked in {opened} packages, {failed} failed, {missing} could not be fetched")
+                print(f"{where}: {evidence!r} expected in {title} {path}, but {found}")
+    sums = f"{checked} package sources checked in {opened} packages, {failed} failed"
+    print(f"{sums}, {len(chosen) - checked} could not be fetched")
     return 1 if failed else 0
 
 
@@ -209,15 +185,12 @@ def main() -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="check only N sources, drawn by chance")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="the same seed draws the same sources")
     args = parser.parse_args()
+    chosen = quotes(args.files or sorted(CLAIMS.glob("*.toml")))
+    if args.sample is not None:
+        chosen = random.Random(args.seed).sample(chosen, min(args.sample, len(chosen)))  # noqa: S311
     with tempfile.TemporaryDirectory(prefix="check-claims-") as temporary:
         caches = [cache.absolute() for cache in args.cache or [Path(temporary)]]
         caches[0].mkdir(parents=True, exist_ok=True)
-        try:
-            chosen = quotes(args.files or sorted(CLAIMS.glob("*.toml")))
-        except (OSError, ParseError) as error:
-            sys.exit(str(error))
-        if args.sample is not None:
-            chosen = random.Random(args.seed).sample(chosen, min(args.sample, len(chosen)))  # noqa: S311
         return check(chosen, caches)
 
 
