@@ -29,7 +29,7 @@ def run(command: list[str], *words: str, env: dict[str, str] | None = None, cwd:
 
 
 def run_here(words: tuple[str, ...], environment: dict[str, str], cwd: Path | None) -> Any:
-    out, talk = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in "ot")
+    out, talk = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     before = Path.cwd()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
