@@ -12,9 +12,7 @@ def main() -> None:
     with zipfile.ZipFile(sys.argv[1]) as wheel:
         sizes = {info.filename: info.file_size for info in wheel.infolist()}
     data = {
-        name: size
-        for name, size in sizes.items()
-        if not name.endswith((".py", ".typed")) and "/scripts/" not in name and ".dist-info" not in name
+        name: size for name, size in sizes.items() if not name.endswith((".py", ".typed")) and ".dist-info" not in name
     }
     problems = [name for name in data if not name.endswith(".plb")]
     if {name.rpartition("/")[2] for name in data} != {"registry.plb", "claims.plb"} or problems:

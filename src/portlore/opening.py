@@ -8,7 +8,7 @@ import sys
 from portlore.book import Book
 from portlore.errors import DataError, HostError
 from portlore.lore.store import Lore
-from portlore.packed import unpack
+from portlore.packed import check_whole, unpack
 from portlore.registry.registry import Registry
 
 TYPE_CHECKING = False
@@ -35,13 +35,19 @@ def user_directory() -> str:
     return f"{environment.get('XDG_DATA_HOME') or home + '/.local/share'}/portlore"
 
 
-def _read(path: str) -> Mapping[str, memoryview]:
-    """The sections of a packed file, read whole: quicker than mapping it, whose module alone takes longer to import."""
+def _read(path: str, *, check: bool = False) -> Mapping[str, memoryview]:
+    """The sections of a packed file, read whole: quicker than mapping it, whose module alone takes longer to import.
+
+    ``check`` looks at every byte: for what ``update`` has stored. The package's own files are the installer's to check.
+    """
     try:
         with open(path, "rb") as file:  # noqa: PTH123
-            return unpack(memoryview(file.read()))
+            data = memoryview(file.read())
     except OSError as error:
         raise DataError(f"opening {path}", error.strerror or "it cannot be read", "reinstall portlore") from None
+    if check:
+        check_whole(data)
+    return unpack(data)
 
 
 def registry_paths() -> list[str]:
@@ -72,7 +78,7 @@ def open_registry() -> Registry:
     registry = Registry.of(_read(paths[0]))
     for path in paths[1:]:
         try:
-            updated = Registry.of(_read(path))
+            updated = Registry.of(_read(path, check=True))
         except DataError as error:
             print(f"portlore: {error.asked}: {error.found}; using the one of {registry.snapshot.date}", file=sys.stderr)
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from portlore.cli.output import Output
@@ -49,6 +50,8 @@ Exit status: 0 answered, 1 asked and nobody has it, 2 the question is wrong,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    if arguments is None:  # a process of its own that soon ends: looking for cycles costs it more than it frees
+        gc.disable()
     words = list(sys.argv[1:] if arguments is None else arguments)
     output = Output(sys.stdout, sys.stderr)
     try:
