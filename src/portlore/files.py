@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
+ABANDONED_AFTER = 3600  # seconds
+
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part, whatever happens in between."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
@@ -21,3 +25,13 @@ def write_whole(path: Path, data: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what writers that were killed have left beside a file, once it is too old to be anybody's work."""
+    for left in path.parent.glob(f"{path.name}.*.part"):
+        try:
+            if time.time() - left.stat().st_mtime > ABANDONED_AFTER:
+                left.unlink()
+        except OSError:  # another one was quicker
+            continue
