@@ -174,7 +174,8 @@ def _with_later(claim: Claim, history: Sequence[Change]) -> Claim:
         return claim
     for change in history:
         older, newer = change.between
-        if change.kind in GIVEN and claim.since < newer and change.name.lower() != claim.name.lower():
+        same = change.name.lower() in claim.name.lower()  # docker was given to Docker: no conflict to tell of
+        if change.kind in GIVEN and claim.since < newer and not same:
             to = f"assigned to {change.name} between {older} and {newer}"
             return claim.replace(later=f"used by {claim.name} since {claim.since}, {to}")
     return claim
