@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import portlore
 from portlore import ParseError, PortRange
+from portlore.model import LocalLine
 from portlore.local.machine import is_bound, read_machine
 from portlore.own.finding import read_own
 from portlore.own.free import Machine, free_ports, objection
@@ -102,6 +103,11 @@ def test_own_ephemeral_refused_and_bound_ports_are_not_free() -> None:
     assert objection(book, CALM.replace(bound=lambda number: True), free.port) == "bound here now"
     around = PortRange(free.port - 1, free.port + 1)
     assert "ephemeral" in str(objection(book, CALM.replace(ephemeral=around), free.port))
+    listed = book.joined(
+        local=[(PortRange(free.port, free.port), LocalLine("services", "/etc/services", "", "x", "tcp"))]
+    )
+    assert objection(listed, CALM, free.port) == "in this machine's services list"
+    assert "RPC source port" in str(objection(book, CALM.replace(rpc=around), free.port))
     assert "kernel" in str(objection(book, CALM.replace(reserved=(around,)), free.port))
 
 

@@ -10,7 +10,7 @@ from portlore import DataError
 from portlore.model import Snapshot
 from portlore.packed import Lines, check_whole, number_bytes, numbers, pack, unpack
 from portlore.registry.cover import cover
-from portlore.registry.deltas import Delta, deltas_between, undo
+from portlore.registry.deltas import Delta, deltas_between, parse_delta, undo
 from portlore.registry.history_table import HistoryTable, format_history, parse_history
 from portlore.registry.record import Record, format_record, merge, order, parse_record, split
 from portlore.registry.registry import Registry
@@ -160,3 +160,38 @@ def test_lines_are_sections_and_back(lines: list[str]) -> None:
     packed = unpack(memoryview(pack(Lines.sections("l", lines))))
     assert list(Lines.of(packed, "l")) == lines
     assert [Lines.of(packed, "l")[i] for i in range(len(lines))] == lines
+
+
+def test_numbers_are_stored_alike_on_machines_of_either_byte_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    other = "big" if sys.byteorder == "little" else "little"
+    here = number_bytes([1, 703], "H")
+    monkeypatch.setattr("portlore.packed.sys.byteorder", other)
+    swapped = number_bytes([1, 703], "H")
+    assert swapped == b"".join(here[at : at + 2][::-1] for at in (0, 2))
+    assert list(numbers(memoryview(swapped), "H")) == [1, 703]
+
+
+def test_a_packed_file_of_another_form_or_with_a_wrong_section_is_our_error() -> None:
+    whole = bytearray(pack({"a": b"x"}))
+    with pytest.raises(DataError, match="form 99"):
+        unpack(memoryview(bytes(whole[:8] + (99).to_bytes(4, "little") + whole[12:])))
+    with pytest.raises(DataError, match="past its end"):
+        unpack(memoryview(bytes(whole[:40] + (9999).to_bytes(4, "little") + whole[44:])))
+    for read in (lambda s: Lines.of(s, "rows"), lambda s: cover_of(s, "rows"), Registry.of):
+        with pytest.raises(DataError):
+            read(unpack(memoryview(bytes(whole))))
+
+
+def test_an_index_of_many_lines_is_stored_in_four_bytes_a_number() -> None:
+    spans = [(0, 5, 0), (3, 9, 70_000)]
+    packed = unpack(memoryview(pack(cover_sections("x", spans))))
+    assert "x.ends.I" in packed
+    assert list(cover_of(packed, "x").at(4)) == [0, 70_000]
+
+
+@pytest.mark.parametrize("line", ["?\tx", "-\t" + "\t" * 40, ""])
+def test_a_line_that_is_no_difference_says_so(line: str) -> None:
+    with pytest.raises(DataError, match="no difference"):
+        parse_delta(line, "2005-12-22", "2013-02-18")
