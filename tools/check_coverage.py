@@ -23,7 +23,7 @@ PURE = (
     "own/labels",
     "own/free",
 )
-DEMANDED = 97  # per cent of lines and branches of the pure parts together
+DEMANDED = 98  # per cent of lines and branches of the pure parts together
 
 
 def main() -> None:

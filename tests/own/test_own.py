@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import portlore
 from portlore import ParseError, PortRange
-from portlore.model import LocalLine
 from portlore.local.machine import is_bound, read_machine
+from portlore.model import LocalLine
 from portlore.own.finding import read_own
 from portlore.own.free import Machine, free_ports, objection
 from portlore.own.labels import parse_labels
