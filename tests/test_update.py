@@ -195,6 +195,20 @@ def test_force_takes_a_shrunken_or_older_registry(server: Server) -> None:
     assert "2026-10-01 is in use" in update(f"{url}/r.xml", force=True).text
 
 
+def test_force_takes_an_older_registry_and_answers_from_it(tmp_path: Path) -> None:
+    path = tmp_path / "registry.xml"
+    path.write_bytes(registry_xml("2020-01-01"))
+    assert "instead of the one of 2026-08-17" in update(str(path), force=True).text
+    assert open_registry().snapshot.date == "2020-01-01"
+
+
+def test_a_registry_of_a_day_to_come_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "registry.xml"
+    path.write_bytes(registry_xml("2999-01-01"))
+    with pytest.raises(DataError, match="a day to come"):
+        update(str(path))
+
+
 def test_a_server_that_is_not_there_is_told_with_the_remedy() -> None:
     with pytest.raises(HostError, match="--from FILE"):
         update("http://127.0.0.1:1/r.xml")
@@ -203,12 +217,14 @@ def test_a_server_that_is_not_there_is_told_with_the_remedy() -> None:
 def test_a_file_is_taken_too_and_a_csv_has_the_date_of_its_name(tmp_path: Path) -> None:
     path = tmp_path / "2026-10-01.csv"
     rows = [f"name{n},{n},tcp,x" for n in range(1, 9999)]
-    path.write_text("\n".join(("Service Name,Port Number,Transport Protocol,Description", *rows)))
+    path.write_text("\n".join(("Service Name,Port Number,Transport Protocol,Description", *rows, "")))
     update(str(path), force=True)
     assert open_registry().snapshot.date == "2026-10-01"
 
 
-@pytest.mark.parametrize("origin", ["/nowhere/at/all.xml", "ftp://127.0.0.1/x.xml", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "origin", ["/nowhere/at/all.xml", "ftp://127.0.0.1/x.xml", "file:///etc/passwd", "http://[", ""]
+)
 def test_what_cannot_be_read_is_our_error(origin: str) -> None:
     with pytest.raises(InputError):
         update(origin)

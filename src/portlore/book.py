@@ -7,6 +7,7 @@ from portlore.model import (
     LAST_PORT,
     Answer,
     ChangeKind,
+    ClaimKind,
     PortFacts,
     PortRange,
     Service,
@@ -132,7 +133,8 @@ class Book:
 
     def parse(self, text: str) -> Query:
         """A text as a question to this book, whose names win over look-alikes of numbers."""
-        return parse_query(text, lambda name: bool(self.registry.named(name)))
+        labels = {label.name.lower() for label in self.own}
+        return parse_query(text, lambda name: name.lower() in labels or bool(self.registry.named(name)))
 
     def facts_of(self, query: Query) -> Iterator[PortFacts]:
         """The facts of a question about numbers, port by port."""
@@ -153,12 +155,17 @@ class Book:
                 continue
             numbers = PortRange.parse(record.number)
             ports += [self.lookup(number, on) for number in numbers for on in wanted]
+        for label in self.own:
+            if label.name.lower() == name.lower():
+                wanted = [on for on in label.transport.split("/") if transport is None or on == transport]
+                ports += [self.lookup(number, on) for number in PortRange.parse(label.ports) for on in wanted]
         return ports, services
 
     def claimed(self, name: str) -> list[Claim]:
         """The claims whose name holds these words, for a name that nobody registered."""
         wanted = name.lower()
-        return [c for c in self.lore if wanted in c.name.lower() and c.verdict is not Verdict.CONTRADICTED]
+        told = [c for c in self.lore if wanted in c.name.lower()]
+        return [c for c in told if c.verdict is not Verdict.CONTRADICTED and c.kind is not ClaimKind.STORY]
 
 
 def service_of(record: Record, transport: str | None) -> Service:

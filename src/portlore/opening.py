@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib costs a look-up 10 ms
 BUILT = os.path.join(PACKAGE, "built")  # noqa: PTH118
+FORCED = "forced "  # how the origin of a registry begins that is used although it is older
 REGISTRY, CLAIMS = "registry.plb", "claims.plb"
 
 _books: dict[str | None, Book] = {}
@@ -82,7 +83,8 @@ def open_registry() -> Registry:
         except DataError as error:
             print(f"portlore: {error.asked}: {error.found}; using the one of {registry.snapshot.date}", file=sys.stderr)
             continue
-        if updated.snapshot.date >= registry.snapshot.date:
+        forced = updated.snapshot.origin.startswith(FORCED)
+        if updated.snapshot.date >= registry.snapshot.date or forced:
             registry = updated
     return registry
 

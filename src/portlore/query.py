@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portlore.errors import InputError
-from portlore.model import LAST_PORT, PortRange, Transport, parse_number
+from portlore.model import LAST_PORT, PortRange, Transport
 from portlore.value import Value
 
 TYPE_CHECKING = False
@@ -66,6 +66,8 @@ def parse_date(text: str) -> str:
     import datetime
 
     try:
+        if len(text) != 10 or text[4] != "-" or text[7] != "-":
+            raise ValueError(text)  # fromisoformat takes weeks and other forms too
         return datetime.date.fromisoformat(text).isoformat()
     except ValueError:
         raise InputError(f"the date {text[:24]!r}", "not a day of the calendar", "write it as YYYY-MM-DD") from None
@@ -73,7 +75,7 @@ def parse_date(text: str) -> str:
 
 def parse_limit(text: str, most: int = LAST_PORT) -> int:
     """A count from 1 to ``most``; :class:`InputError` otherwise."""
-    number = parse_number(text)
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
     if not 1 <= number <= most:
-        raise InputError(f"a count of {text}", f"counts go from 1 to {most}", "ask for a number in that range")
+        raise InputError(f"a count of {text[:24]}", f"counts go from 1 to {most}", "ask for a number in that range")
     return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portlore.errors import InputError
 from portlore.model import Hit, PortRange, Verdict
+from portlore.query import parse_query
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 # How good a match is, best first; what is added on top only orders hits of the same worth.
 EXACT, CLAIMED, PREFIX, PART, WORDS, WHO, NEAR = 1000, 900, 700, 550, 400, 200, 100
+SHORTEST = 3  # letters below which everything is near
 LIMIT = 128  # characters of a search
 
 
@@ -25,7 +27,12 @@ def search_book(book: Book, words: str, *, limit: int = 20) -> list[Hit]:
         )
     wanted = asked.split()
     found: dict[tuple[str, str], Hit] = {}
-    for hit in [*_in_registry(book, asked, wanted), *_in_claims(book, asked, wanted), *_in_own(book, asked, wanted)]:
+    for hit in [
+        *_of_port(book, asked),
+        *_in_registry(book, asked, wanted),
+        *_in_claims(book, asked, wanted),
+        *_in_own(book, asked, wanted),
+    ]:
         key = (hit.ports, hit.name.lower())
         held = found.get(key)
         if held is None:
@@ -61,6 +68,23 @@ def _worth(name: str, text: str, who: str, asked: str, wanted: list[str]) -> tup
     return 0, ""
 
 
+def _of_port(book: Book, asked: str) -> Iterator[Hit]:
+    """A search for a number: the port itself, and what is claimed of it."""
+    try:
+        query = parse_query(asked)
+    except InputError:
+        return
+    if query.ports is None or len(query.ports) > 1:
+        return
+    for facts in book.facts_of(query):
+        for given in facts.assignments[:1]:
+            yield Hit(str(facts.port), facts.transport, given.name, given.description, "registry", EXACT, "port")
+        for claim in facts.claims:
+            if claim.ports == str(facts.port) and claim.verdict is not Verdict.CONTRADICTED:
+                layer = f"claim, {claim.verdict}"
+                yield Hit(claim.ports, claim.transport, claim.name, claim.statement, layer, CLAIMED, "port")
+
+
 def _in_registry(book: Book, asked: str, wanted: list[str]) -> Iterator[Hit]:
     for record in book.registry.records():
         if not record.name:
@@ -94,6 +118,8 @@ def _in_own(book: Book, asked: str, wanted: list[str]) -> Iterator[Hit]:
 
 def _near(book: Book, asked: str) -> Iterator[Hit]:
     """Names that differ by a slip or two of the keyboard."""
+    if len(asked) < SHORTEST:
+        return
     slips = 1 if len(asked) < 6 else 2
     seen = set()
     for record in book.registry.records():
@@ -117,7 +143,7 @@ def _near(book: Book, asked: str) -> Iterator[Hit]:
 def near_names(book: Book, name: str, limit: int = 5) -> list[str]:
     """Registered names close to one that nobody has, closest first."""
     hits = sorted(_near(book, name.lower()), key=lambda hit: -hit.score)
-    return list(dict.fromkeys(hit.name for hit in hits))[:limit]
+    return list(dict.fromkeys(hit.name for hit in hits if hit.layer == "registry"))[:limit]
 
 
 def distance(a: str, b: str, most: int) -> int:

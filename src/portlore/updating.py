@@ -16,7 +16,7 @@ from portlore import __version__
 from portlore.errors import DataError, HostError, InputError
 from portlore.files import write_whole
 from portlore.model import Snapshot, Status
-from portlore.opening import REGISTRY, open_registry, user_directory
+from portlore.opening import FORCED, REGISTRY, open_registry, user_directory
 from portlore.registry.deltas import deltas_between
 from portlore.registry.history_table import HistoryTable
 from portlore.registry.record import merge
@@ -67,7 +67,8 @@ def update(
     current = open_registry()
     folder = Path(user_directory())
     stamp = folder / STAMP
-    remote = urlsplit(origin).scheme in ("http", "https")
+    scheme, path = _parts(origin)
+    remote = scheme in ("http", "https")
     if not remote and "://" in origin:
         raise InputError(
             f"update from {origin[:80]}", "only http, https and files are read", "save it and name the file"
@@ -80,7 +81,7 @@ def update(
         data, headers = fetched
     else:
         data = _read_file(origin)
-    name = urlsplit(origin).path if remote else origin
+    name = path if remote else origin
     reading = parse_csv(data, _date_of(name, headers)) if name.endswith(".csv") else parse_xml(data)
     digest = hashlib.sha256(data).hexdigest()
     if check:
@@ -88,7 +89,27 @@ def update(
     _judge(current, reading, origin, force)
     if digest == current.snapshot.sha256 and not force and "update" in current.snapshot.origin:
         return Result(False, f"nothing newer: the registry in use is of {current.snapshot.date}")
-    return _store(current, reading, digest, origin, folder, headers)
+    shown = ascii(origin)[1:-1] if not origin.isprintable() or not _encodes(origin) else origin
+    return _store(current, reading, digest, f"{FORCED if force else ''}update from {shown}", folder, headers)
+
+
+def _parts(origin: str) -> tuple[str, str]:
+    """Scheme and path of a place; :class:`InputError` for what is none."""
+    if not origin.strip():
+        raise InputError("update from an empty place", "no URL and no file", "name one, or leave --from out")
+    try:
+        parts = urlsplit(origin)
+    except ValueError as error:
+        raise InputError(f"update from {origin[:80]}", str(error), "name a URL or a file") from None
+    return parts.scheme, parts.path
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        return False
+    return True
 
 
 def _conditions(stamp: Path, origin: str) -> dict[str, str]:
@@ -212,6 +233,9 @@ def _judge(current: Registry, reading: Reading, origin: str, force: bool) -> Non
     do = "the old record stays in use; --force takes it all the same"
     if force:
         return
+    tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86_400))
+    if reading.date > tomorrow:
+        raise DataError(f"update from {origin}", f"it is of {reading.date}, a day to come", do)
     if reading.date < current.snapshot.date:
         raise DataError(
             f"update from {origin}", f"it is of {reading.date}, the one in use of {current.snapshot.date}", do
@@ -249,9 +273,10 @@ def _store(
             fresh = deltas_between(dates[-1], list(past.records()), reading.date, after)
         dates = (*dates, reading.date)
     records = tuple(merge(reading.records))
-    snapshot = Snapshot(reading.date, digest, f"update from {origin}")
+    snapshot = Snapshot(reading.date, digest, origin)
     data = pack_registry(Table(snapshot, records, reading.organisations), HistoryTable(dates, (*deltas, *fresh)))
-    stamp = "\n".join((origin, headers.get("etag", ""), headers.get("last-modified", ""), ""))
+    place = origin.partition("update from ")[2]
+    stamp = "\n".join((place, headers.get("etag", ""), headers.get("last-modified", ""), ""))
     try:
         write_whole(folder / REGISTRY, data)
         write_whole(folder / STAMP, stamp.encode())
@@ -259,5 +284,7 @@ def _store(
         raise HostError(
             f"storing the registry in {folder}", error.strerror or str(error), "set PORTLORE_DATA"
         ) from None
+    newer = reading.date > current.snapshot.date
     count = f"{len(fresh):,} rows changed since {current.snapshot.date}"
-    return Result(reading.date > current.snapshot.date, f"the registry of {reading.date} is in use; {count}")
+    instead = f"instead of the one of {current.snapshot.date}"
+    return Result(newer, f"the registry of {reading.date} is in use; {count if newer else instead}")

@@ -84,6 +84,10 @@ EXITS = [
     (["diff", "2026-08-17", "2018-01-01"], 2),
     (["free", "-n", "0"], 2),
     (["free", "--near", "70000"], 2),
+    (["search", "ssh", "-n", "99999"], 2),
+    (["update", "--from", ""], 2),
+    (["80", "--as-of", "2013-W05-1"], 2),
+    (["search", "%"], 1),
     (["search"], 2),
     (["update", "--from", "/nowhere.xml"], 2),
     (["completion", "tcsh"], 2),
@@ -268,6 +272,36 @@ def test_own_labels_are_shown_everywhere(command: list[str], tmp_path: Path) -> 
     assert json.loads(run(command, "29500", "--json", cwd=tmp_path).stdout)["ports"][0]["own"][0]["owner"] == "ann"
     near = run(command, "free", "-n", "3", "--near", "29500", cwd=tmp_path).stdout
     assert not near.startswith("29500")
+
+
+def test_an_own_name_can_be_asked_for(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "portlore.toml").write_text('[ports]\n"29500/tcp" = "billing"\n')
+    done = run(command, "billing", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "29500/tcp" in done.stdout
+
+
+def test_a_search_for_a_number_finds_the_port(command: list[str]) -> None:
+    for words in ("443", "443/tcp"):
+        assert run(command, "search", words).stdout.startswith("443/")
+
+
+@pytest.mark.parametrize("columns", ["²", "9" * 5000, "0", "", "-3"])
+def test_an_odd_width_is_not_believed(command: list[str], columns: str) -> None:
+    assert run(command, "703", env={"COLUMNS": columns}).returncode == 0
+
+
+def test_a_closed_or_full_output_ends_quietly_or_in_our_words(command: list[str]) -> None:
+    shell = " ".join(f"'{word}'" for word in command)
+    closed = subprocess.run(f"{shell} 703 >&-", shell=True, capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stderr) == (3, "")
+    full = subprocess.run(f"{shell} 703 --json >/dev/full", shell=True, capture_output=True, text=True, check=False)
+    assert full.returncode == 3
+    assert set(json.loads(full.stderr.splitlines()[0])["error"]) == {"asked", "found", "do"}
+
+
+def test_an_unknown_option_is_named_first(command: list[str]) -> None:
+    assert "--bogus" in run(command, "--bogus").stderr
 
 
 def test_a_broken_own_file_is_told_not_ignored(command: list[str], tmp_path: Path) -> None:

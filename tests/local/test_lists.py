@@ -76,6 +76,14 @@ def test_the_kernel_tells_its_ranges(path: str, text: str, expected: list[PortRa
     assert kernel.ranges(text, path) == expected
 
 
+def test_this_kernel_s_own_ranges_are_read() -> None:
+    path = Path(kernel.EPHEMERAL)
+    if not path.exists():
+        pytest.skip("needs Linux")
+    first = int(path.read_text().split()[0])
+    assert "ephemeral range" in [line.name for _, line in read_local({first})]
+
+
 @given(st.text(max_size=200))
 def test_noise_in_a_list_never_fails(text: str) -> None:
     for parse in (services.parse, nmap.parse, wireshark.parse, firewalld.parse, ufw.parse, kernel.parse):

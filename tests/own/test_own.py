@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from itertools import islice
 from pathlib import Path
@@ -42,7 +43,8 @@ WRONG = [
     ("[ports]\n7031 = 5", "7031"),
     ('[ports]\n7031 = { name = "x", colour = "red" }', "owner"),
     ('[ports]\n7031 = { name = "x", transport = "icmp" }', "icmp"),
-    ('[ports]\n7031 = { owner = "x" }', "a name is missing"),
+    ("[ports]\n7031 = { }", "it says nothing"),
+    (f'[ports]\n7031 = "{"x" * 300}"', "over 200"),
 ]
 
 
@@ -69,6 +71,12 @@ def test_the_nearest_file_upwards_counts(tmp_path: Path) -> None:
     assert [label.name for label in read_own(str(inner))] == ["far"]
     (tmp_path / "a/portlore.toml").write_text('[ports]\n7031 = "near"\n')
     assert [label.name for label in read_own(str(inner))] == ["near"]
+
+
+def test_a_file_that_is_there_and_cannot_be_read_is_told_not_skipped(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "portlore.toml")  # opening it would wait without end
+    with pytest.raises(ParseError, match="it is no file"):
+        read_own(str(tmp_path))
 
 
 def test_own_labels_are_joined_into_the_facts() -> None:

@@ -63,6 +63,7 @@ BROKEN_XML = [
     ("a registry without records", "<registry><updated>2026-01-01</updated></registry>", "no <record>"),
     ("a port that is none", NEW.format(head=HEAD).replace("802", "80200"), "record 1"),
     ("a transport that is none", NEW.format(head=HEAD).replace(">tcp<", ">icmp<"), "unknown transport 'icmp'"),
+    ("a day that is none", NEW.format(head=HEAD).replace("2026-08-17", "2031-13-45"), "no <updated> date"),
     ("nothing", "", "not well-formed"),
     ("an unknown encoding", NEW.format(head="<?xml version='1.0' encoding='none'?>"), "not well-formed"),
 ]
@@ -120,6 +121,12 @@ BROKEN_CSV = [
     ("cut inside a quoted cell", TWELVE.format(unauthorized="U") + '\nssh,22,tcp,"The Sec', "cut or damaged"),
     ("cut inside a row", TWELVE.format(unauthorized="U") + "\nssh,22,tc", "has 3 cells"),
     ("a missing column", "Service Name,Port Number\nssh,22", "no column for description, transport"),
+    (
+        "cut at the end of its last row",
+        TWELVE.format(unauthorized="U") + "\nssh,22,tcp,x,,,,,,,,",
+        "ends inside a line",
+    ),
+    ("a leading zero", TWELVE.format(unauthorized="U") + "\nssh,080,tcp,x,,,,,,,,\n", "line 2"),
     ("a heading alone", TWELVE.format(unauthorized="U"), "no row"),
     ("a wrong number", "Service Name,Port Number,Transport Protocol,Description\nssh,twenty,tcp,x", "line 2"),
 ]

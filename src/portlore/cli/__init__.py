@@ -53,9 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # a process of its own that soon ends: looking for cycles costs it more than it frees
         gc.disable()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdout is None or sys.stderr is None:  # closed by the caller: there is nobody to tell
+        return 3
     output = Output(sys.stdout, sys.stderr)
     try:
-        return _run(words, output)
+        return _run(list(words), output)
     except PortloreError as error:
         output.complain(error, as_json=_wants_json(words))
         return error.exit_code
@@ -68,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from portlore.errors import HostError
 
         where = f" {error.filename}" if error.filename else ""
-        output.complain(HostError(f"portlore {' '.join(words[:4])}", f"{error.strerror or error}{where}", "see above"))
+        found = f"{error.strerror or error}{where}"
+        told = HostError(f"portlore {' '.join(words[:4])}", found, "make room or set it right there, and ask again")
+        output.complain(told, as_json=_wants_json(words))
         return 3
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portlore.cli.opening import open_book
 from portlore.errors import InputError
-from portlore.model import Transport
+from portlore.model import PortRange, Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ What is said of ports: the registry's status and names, its history, claims with
   portlore lookup search    a name that is also a command's
   portlore 502 --as-of 2013-06-01
 """
+MANY = 1024  # ports above which changes are gathered over all of them at once
 PAGES = 16  # a range of more ports is summed up
 
 
@@ -143,6 +144,12 @@ def _changes_before_next(book: Book, ports: Sequence[int]) -> list[Change]:
 
     step = (book.snapshot, book.registry.next_snapshot())
     now = load().registry
+    if len(ports) > MANY:
+        from portlore.chronicle import between
+
+        wanted = set(ports)
+        found = [c for c in between(load(), *step) if c.ports] if step[1] else []
+        return [c for c in found if not wanted.isdisjoint(PortRange.parse(c.ports))]
     found = [c for port in ports for on in Transport for c in now.changes(port, on) if c.between == step]
     return list(dict.fromkeys(found))
 
@@ -165,7 +172,7 @@ def _say_missing(book: Book, text: str, output: Output, *, as_json: bool = False
 
     near = near_names(book, text)
     claims = book.claimed(text)
-    known = [f"{c.name} uses {c.ports}/{c.transport}" for c in claims[:3]]
+    known = list(dict.fromkeys(f"{c.name} uses {c.ports}/{c.transport}" for c in claims))[:3]
     found = "nobody registered that name"
     do = f"did you mean {', '.join(near)}?" if near else "try `portlore search` with other words"
     if known:

@@ -32,8 +32,9 @@ class Output:
             environment = os.environ
             terminal = self._out.isatty()
             width = PIPE_WIDTH
-            if environment.get("COLUMNS", "").isdigit():
-                width = int(environment["COLUMNS"])
+            told = environment.get("COLUMNS", "")
+            if told.isascii() and told.isdigit() and len(told) < 6 and int(told):
+                width = int(told)
             elif terminal:
                 try:
                     width = os.get_terminal_size(self._out.fileno()).columns or PIPE_WIDTH

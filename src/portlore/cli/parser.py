@@ -8,6 +8,7 @@ from portlore.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
 ALSO_SERVICES = (" search", " identify")  # commands whose word is a registered service name too
@@ -16,6 +17,16 @@ FORMATS = ("text", "json", "ndjson", "csv")
 
 class Parser(argparse.ArgumentParser):
     """Complains as the rest of Portlore does."""
+
+    def parse_args(self, words: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        """Parse; an option that there is not is named before anything that is missing."""
+        for word in words:
+            if word == "--":
+                break
+            name = word.partition("=")[0]
+            if word.startswith("--") and name not in self._option_string_actions:
+                self.error(f"there is no option {name}")
+        return super().parse_args(words)
 
     def error(self, message: str) -> NoReturn:
         """A wrong option or argument is an :class:`InputError`."""

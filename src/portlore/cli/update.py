@@ -33,6 +33,8 @@ def run(args: Namespace, output: Output) -> int:
     """Update; with ``--check``, 1 when something newer is there."""
     from portlore.updating import REGISTRY_URL, update
 
-    result = update(args.origin or REGISTRY_URL, check=args.check, force=args.force, tell=output.say)
+    result = update(
+        REGISTRY_URL if args.origin is None else args.origin, check=args.check, force=args.force, tell=output.say
+    )
     output.write(result.text + "\n")
     return 1 if args.check and result.newer else 0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Located = tuple[PortRange, LocalLine]
 
 LIMIT = 8 << 20  # bytes read of one file; nmap-services and Wireshark's list have about 1 MB
+LIMIT_PROC = 4096  # the kernel refuses a larger read of its settings
 
 LISTS = (  # the module that reads a list, and where the list lies; a module is imported when its list is there
     ("services", ("/etc/services", "/usr/share/iana-etc/services")),
@@ -73,6 +74,6 @@ def _files(path: str) -> list[str]:
 def _text(path: str) -> str:
     try:
         with open(path, "rb") as file:  # noqa: PTH123
-            return file.read(LIMIT).decode("utf-8", "replace")
+            return file.read(LIMIT_PROC if "/proc/" in path else LIMIT).decode("utf-8", "replace")
     except OSError:
         return ""

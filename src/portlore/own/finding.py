@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
+
+from portlore.errors import ParseError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,15 +26,25 @@ def read_own(start: str | None = None) -> list[OwnLabel]:
         return []
     while True:
         path = f"{folder.rstrip('/')}/{FILE}"
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-                text = file.read(LIMIT)
-        except OSError:
-            above = os.path.dirname(folder)  # noqa: PTH120
-            if above == folder:
-                return []
-            folder = above
-            continue
-        from portlore.own.labels import parse_labels
+        text = _text(path)
+        if text is not None:
+            from portlore.own.labels import parse_labels
 
-        return parse_labels(text, path)
+            return parse_labels(text, path)
+        above = os.path.dirname(folder)  # noqa: PTH120
+        if above == folder:
+            return []
+        folder = above
+
+
+def _text(path: str) -> str | None:
+    """What stands in a file; None when there is none; an error when it is there and cannot be read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a pipe would be waited for without end
+            raise ParseError(f"reading {path}", "it is no file", "move it away, or make it one")
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return file.read(LIMIT)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ParseError(f"reading {path}", error.strerror or "it cannot be read", "make it readable") from None

@@ -49,6 +49,9 @@ def _label(key: str, value: object, path: str, ask: str) -> OwnLabel:
     on = cells.get("transport", transport or BOTH).lower()
     if set(on.split("/")).difference(Transport):
         raise ParseError(ask, f"[ports] {key}: transport {on[:40]!r}", "write tcp, udp, sctp, dccp or tcp/udp")
-    if any(len(text) > LONGEST for text in cells.values()) or not cells.get("name"):
-        raise ParseError(ask, f"[ports] {key}: a name is missing or over {LONGEST} characters", "shorten it")
-    return OwnLabel(str(ports), on, cells["name"], cells.get("owner", ""), cells.get("note", ""), path)
+    name = cells.get("name") or cells.get("owner") or cells.get("note")
+    if not name:
+        raise ParseError(ask, f"[ports] {key}: it says nothing", "give it a name, an owner or a note")
+    if any(len(text) > LONGEST for text in cells.values()):
+        raise ParseError(ask, f"[ports] {key}: a text of over {LONGEST} characters", "shorten it")
+    return OwnLabel(str(ports), on, name, cells.get("owner", ""), cells.get("note", ""), path)

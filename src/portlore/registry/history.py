@@ -67,7 +67,8 @@ def _compare(before: Sequence[Record], after: Sequence[Record], step: Sequence[D
             found += [change(ChangeKind.NAME_REMOVED, n, n, "") for n in old if n not in new]
             found += [change(ChangeKind.NAME_ADDED, n, "", n) for n in new if n not in old]
         else:
-            kind = ChangeKind.RENAMED if _same_holder(old_rows[0], new_rows[0]) else ChangeKind.REASSIGNED
+            kept = any(_same_holder(a, b) for a in old_rows for b in new_rows)
+            kind = ChangeKind.RENAMED if kept else ChangeKind.REASSIGNED
             found.append(change(kind, new[0], " ".join(old), " ".join(new)))
     elif old_status is not new_status and not (between[0] == FLAT_DATE and old_status is Status.NO_ENTRY):
         # The list of 2005 has no rows for unassigned ports: a row that says so later is no change.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 from portlore.errors import ParseError
 from portlore.model import LAST_PORT, Transport
@@ -14,7 +15,7 @@ BOILERPLATE = re.compile(
     r'\s*IANA assigned this well-formed service name as a replacement for\s+"[^"]*"\.?\s*', re.IGNORECASE
 )
 ALIAS = re.compile(r'This (?:entry )?is an? (?:alias to|duplicate of the)\s+"([^"]+)"')
-NUMBER = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+NUMBER = re.compile(r"(0|[1-9]\d{0,4})(?:-(0|[1-9]\d{0,4}))?", re.ASCII)
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -28,6 +29,14 @@ class Reading(Value):
     date: str
     records: tuple[Record, ...]
     organisations: tuple[tuple[str, str], ...] = ()
+
+
+def is_day(text: str) -> bool:
+    """Whether a text is a day of the calendar, ``YYYY-MM-DD``."""
+    try:
+        return bool(DATE.fullmatch(text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def squeeze(text: str | None) -> str:

@@ -32,12 +32,16 @@ BINDING = {
 }
 
 
+ANY_PORT = "Port 0 is no place to listen on: a program that asks for it is given any free port instead."
+TAKING = (ClaimKind.VENDOR_DOCUMENTED, ClaimKind.CUSTOMARY)
+
+
 def verdict_line(facts: Sequence[PortFacts]) -> str:
     """One sentence: whose the port is, what really uses it, which story is false."""
     names = list(dict.fromkeys(a.name for f in facts for a in f.assignments[:1] if a.name))
     statuses = {f.status for f in facts}
     claims = told_once(facts)
-    kept = [c for c in claims if c.verdict is not Verdict.CONTRADICTED and c.kind is not ClaimKind.STORY]
+    kept = [c for c in claims if c.verdict is not Verdict.CONTRADICTED and c.kind in TAKING]
     # What is said of this very port comes before what is said of a range around it.
     used = [c.name for c in kept if c.verdict is Verdict.CONFIRMED and c.ports.isdigit()] or [
         c.name for c in kept if c.ports.isdigit()
@@ -76,7 +80,7 @@ def told_once(facts: Sequence[PortFacts]) -> list[Claim]:
 
 def meaning(facts: Sequence[PortFacts]) -> list[str]:
     """What it means for you, in sentences."""
-    said = [BINDING[facts[0].kind]]
+    said = [BINDING[facts[0].kind] if facts[0].port else ANY_PORT]
     statuses = {f.status for f in facts}
     if statuses & {Status.UNASSIGNED, Status.NO_ENTRY, Status.DE_REGISTERED} and facts[0].kind in ASKING:
         where = [f.transport for f in facts if f.status in (Status.UNASSIGNED, Status.NO_ENTRY, Status.DE_REGISTERED)]
@@ -91,6 +95,3 @@ def meaning(facts: Sequence[PortFacts]) -> list[str]:
     if Status.ASSIGNED in statuses:
         said.append("Assigned says who may use the number, not what is listening there: look before you trust it.")
     return said
-
-
-TAKING = (ClaimKind.VENDOR_DOCUMENTED, ClaimKind.CUSTOMARY)

@@ -128,7 +128,7 @@ def _own(labels: Sequence[OwnLabel], style: Style) -> list[str]:
     for label in dict.fromkeys(labels):
         owner = f" ({label.owner})" if label.owner else ""
         note = f": {label.note}" if label.note else ""
-        lines += style.paragraph(f"{label.name}{owner}{note} [{label.path}]")
+        lines += style.paragraph(f"{label.name}{owner}{note}, {label.transport} {label.ports} [{label.path}]")
     return lines
 
 
@@ -156,10 +156,15 @@ def width_of(claim: Claim) -> int:
     return max(len(PortRange.parse(part.strip())) for part in claim.ports.split(","))
 
 
+def _era(claim: Claim) -> str:
+    if claim.since and claim.until:
+        return f", from {claim.since} to {claim.until}"
+    return f", since {claim.since}" if claim.since else f", until {claim.until}" if claim.until else ""
+
+
 def _claim(claim: Claim, style: Style, notes: Footnotes) -> list[str]:
     where = "" if claim.ports.isdigit() else f" on {claim.ports}"
-    era = f", {claim.since or ''}-{claim.until or ''}" if claim.since or claim.until else ""
-    tail = f"{claim.kind}, {claim.transport}{where}{era}"
+    tail = f"{claim.kind}, {claim.transport}{where}{_era(claim)}"
     lines = style.bold(claim.name, LEFT, style.verdict(claim.verdict))
     if len(lines) == 1 and len(tail) <= style.width - LEFT - columns_of(claim.name) - 2:
         lines = [f"{lines[0]}  {style.paint(tail, DIM)}"]

@@ -6,7 +6,7 @@ import csv
 import io
 
 from portlore.errors import ParseError
-from portlore.registry.reading import Reading, record_of
+from portlore.registry.reading import Reading, is_day, record_of
 
 COLUMNS = {  # heading: cell
     "Service Name": "name",
@@ -38,6 +38,8 @@ def parse_csv(data: bytes, date: str = "") -> Reading:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ParseError(ASK, f"byte {error.start} is not UTF-8", "get the file again") from None
+    if date and not is_day(date):
+        raise ParseError(ASK, f"it is dated {date[:40]!r}, which is no day", "name the file YYYY-MM-DD.csv")
     csv.field_size_limit(CELL_LIMIT)
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     records = []
@@ -57,6 +59,8 @@ def parse_csv(data: bytes, date: str = "") -> Reading:
             records.append(record_of(dict(zip(cells, row, strict=True)), f"line {rows.line_num}"))
     except csv.Error as error:
         raise ParseError(ASK, f"line {rows.line_num}: {error}", "the file is cut or damaged: get it again") from None
+    if records and not text.endswith("\n"):
+        raise ParseError(ASK, "it ends inside a line", "the file is cut: get it again")
     if not records:
         raise ParseError(ASK, "a heading and no row", "the file is cut: get it again")
     return Reading(date, tuple(records))

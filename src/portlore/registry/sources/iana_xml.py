@@ -8,7 +8,7 @@ from __future__ import annotations
 from xml.parsers import expat
 
 from portlore.errors import ParseError
-from portlore.registry.reading import DATE, Reading, record_of, squeeze
+from portlore.registry.reading import Reading, is_day, record_of, squeeze
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def parse_xml(data: bytes) -> Reading:
         parser.Parse(data, True)
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise ParseError(ASK, f"not well-formed: {error}", "get the file again") from None
-    if not DATE.fullmatch(reader.date):
+    if not is_day(reader.date):
         raise ParseError(
             ASK, f"no <updated> date, but {reader.date[:40]!r}", "use IANA's service-names-port-numbers.xml"
         )
