@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     Key = tuple[str, str, str, int]  # number, transport, name, and which of several such rows
 
 FLAT_DATE = "2005-12-22"  # the flat list, the oldest state there is
-FLAT_COLUMNS = ("number", "transports", "name", "description")
 KEY = 3  # number, transports, name
 ASK = "reading the registry's history"
 DO = "reinstall portlore"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from portlore.model import PortFacts
     from portlore.ranges import RangeSummary
 
-GAPS, CLAIMS, CHANGES = 12, 12, 8  # how many of each are shown
+GAPS, CLAIMS = 12, 12  # how many of each are shown
 
 
 def summary_page(summary: RangeSummary, style: Style) -> list[str]:
