@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portlore.cli.opening import open_book
+from portlore.cli.opening import open_book, with_lists
 from portlore.errors import InputError
 from portlore.model import PortRange, Transport
 
@@ -46,16 +46,9 @@ def run(args: Namespace, output: Output) -> int:
     """Answer; 1 when a name is asked that nobody has."""
     book = open_book(args.as_of)
     asked = [(text, book.parse(text)) for text in args.questions]
-    wanted = {number for _, query in asked if query.ports for number in query.ports}
-    for _, query in asked:
-        if query.name:
-            wanted.update(
-                number
-                for r in book.registry.named(query.name)
-                if r.number
-                for number in range(r.span[0], r.span[1] + 1)
-            )
-    book = open_book(args.as_of, wanted)
+    wanted = {number for _, query in asked for number in query.ports or ()}
+    wanted |= {facts.port for _, query in asked for facts in _answer(book, query)[0]}
+    book = with_lists(book, wanted)
     if args.format == "text":
         return _pages(book, asked, args, output)
     from portlore.render.formats import Document

@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from portlore.book import Book
 
 
-def open_book(as_of: str | None = None, wanted: Collection[int] = ()) -> Book:
-    """The book, joined with what this machine says of the ``wanted`` ports (of none when it is empty)."""
-    book = load(as_of=as_of)
-    own = read_own()
+def open_book(as_of: str | None = None) -> Book:
+    """The book, joined with the labels of the nearest ``portlore.toml``."""
+    return load(as_of=as_of).joined(own=read_own())
+
+
+def with_lists(book: Book, wanted: Collection[int]) -> Book:
+    """The same book, joined with what this machine's lists say of the ``wanted`` ports, of none when it is empty."""
     if not wanted:
-        return book.joined(own=own)
+        return book
     from portlore.local import read_local
 
-    return book.joined(read_local(wanted), own)
+    return book.joined(read_local(wanted), book.own)
