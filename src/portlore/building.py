@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from portlore.files import write_whole
+from portlore.lore.program_schema import parse_programs
+from portlore.lore.program_store import pack_programs
 from portlore.lore.schema import parse_claims
 from portlore.lore.store import pack_claims
 from portlore.registry.history_table import parse_history
@@ -14,11 +16,13 @@ from portlore.registry.table import parse_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from portlore.model import Claim
+    from portlore.model import Claim, Source
+    from portlore.seen import Program
 
 PACKAGE = Path(__file__).parent
 TABLES = PACKAGE / "registry/data"
 CLAIMS = PACKAGE / "lore/claims"
+PROGRAMS = PACKAGE / "lore/programs"
 
 
 def all_claims(folder: Path = CLAIMS) -> list[Claim]:
@@ -28,6 +32,11 @@ def all_claims(folder: Path = CLAIMS) -> list[Claim]:
     ]
 
 
+def all_programs(folder: Path = PROGRAMS) -> list[tuple[Program, Source]]:
+    """The programs of every file with their sources, files in the order of their names."""
+    return [row for path in sorted(folder.glob("*.toml")) for row in parse_programs(path.read_text("utf-8"), path.name)]
+
+
 def refused_ports() -> list[int]:
     """The ports that browsers refuse (WHATWG Fetch, port blocking)."""
     text = (PACKAGE / "own/refused_ports.txt").read_text("ascii")
@@ -35,11 +44,12 @@ def refused_ports() -> list[int]:
 
 
 def build(output: str | Path) -> None:
-    """Write ``registry.plb`` and ``claims.plb`` into a folder."""
+    """Write ``registry.plb``, ``claims.plb`` and ``programs.plb`` into a folder."""
     table = parse_table((TABLES / "registry.tsv").read_text("utf-8"))
     history = parse_history((TABLES / "history.tsv").read_text("utf-8"))
     write_whole(Path(output) / "registry.plb", pack_registry(table, history))
     write_whole(Path(output) / "claims.plb", pack_claims(all_claims(), refused_ports()))
+    write_whole(Path(output) / "programs.plb", pack_programs([program for program, _ in all_programs()]))
 
 
 if __name__ == "__main__":

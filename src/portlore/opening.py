@@ -15,10 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from portlore.lore.program_store import Programs
+
 PACKAGE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib costs a look-up 10 ms
 BUILT = os.path.join(PACKAGE, "built")  # noqa: PTH118
 FORCED = "forced "  # how the origin of a registry begins that is used although it is older
-REGISTRY, CLAIMS = "registry.plb", "claims.plb"
+REGISTRY, CLAIMS, PROGRAMS = "registry.plb", "claims.plb", "programs.plb"
 
 _books: dict[str | None, Book] = {}
 
@@ -87,6 +89,16 @@ def open_registry() -> Registry:
         if updated.snapshot.date >= registry.snapshot.date or forced:
             registry = updated
     return registry
+
+
+def open_programs() -> Programs:
+    """Which program serves what; :class:`DataError` when Portlore's own data is missing or broken."""
+    from portlore.lore.program_store import Programs
+
+    path = f"{BUILT}/{PROGRAMS}"
+    if not os.path.exists(path):  # noqa: PTH110
+        build_here()
+    return Programs.of(_read(path))
 
 
 def load(*, as_of: str | None = None) -> Book:

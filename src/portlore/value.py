@@ -19,12 +19,18 @@ else:
 
 
 def _constructor(cls: type, fields: tuple[str, ...], defaults: dict[str, object]) -> object:
-    scope: dict[str, object] = {f"_set_{name}": cls.__dict__[name].__set__ for name in fields}
+    """The ``__new__`` of a class: fills a twin that is not frozen, then turns it into the class.
+
+    Half the price of going round ``__setattr__`` field by field, which ten thousand sockets would feel.
+    """
+    twin = {"__slots__": fields, "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    scope: dict[str, object] = {"_twin": type.__new__(ValueType, cls.__name__, (Value,), twin), "_new": object.__new__}
     scope["_defaults"] = defaults
-    arguments = ", ".join(f"{name}=_defaults[{name!r}]" if name in defaults else name for name in fields)
-    body = "".join(f"\n    _set_{name}(self, {name})" for name in fields)
-    exec(f"def __init__(self, {arguments}):{body or ' pass'}", scope)  # noqa: S102 - only our own field names
-    return scope["__init__"]
+    arguments = "".join(f", {name}=_defaults[{name!r}]" if name in defaults else f", {name}" for name in fields)
+    body = "".join(f"\n    _self.{name} = {name}" for name in fields)
+    text = f"def __new__(_cls{arguments}):\n    _self = _new(_twin){body}\n    _self.__class__ = _cls\n    return _self"
+    exec(text, scope)  # noqa: S102 - only our own field names
+    return scope["__new__"]
 
 
 @dataclass_transform(frozen_default=True, eq_default=True)
@@ -50,11 +56,10 @@ class Value(metaclass=ValueType):
         _value_defaults: ClassVar[dict[str, Any]]
     else:
 
-        def __init__(self, *values: object, **named: object) -> None:
+        def __new__(cls, *values: object, **named: object) -> Self:
             """First use of the class: compile its constructor, then run it."""
-            cls = type(self)
-            cls.__init__ = _constructor(cls, cls.__fields__, cls._value_defaults)
-            cls.__init__(self, *values, **named)
+            cls.__new__ = staticmethod(_constructor(cls, cls.__fields__, cls._value_defaults))
+            return cls.__new__(cls, *values, **named)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")

@@ -18,6 +18,10 @@ COMMANDS = {  # command: what it does, in one line
     "search": "find ports by words: names, descriptions, assignees, claims",
     "history": "every recorded change of a port, a range or a name",
     "diff": "what changed in the registry between two days",
+    "listening": "what listens on this machine, who owns it, and whether it should",
+    "wait": "wait until something listens on a port, or until it is free",
+    "stop": "stop what listens on a port, after asking",
+    "compare": "what changed between two answers of `listening --json`",
     "free": "ports that are free to take, and why",
     "update": "fetch the newest registry from IANA, safely",
     "sources": "where the data comes from, how old it is, what is read on this machine",
@@ -28,7 +32,8 @@ usage: portlore QUESTION… [--json | --format FORMAT] [--as-of DATE] [--all]
        portlore COMMAND …           (portlore COMMAND --help tells more)
 
 What is said of a TCP/UDP port: the official registry, its history, documented
-and customary uses, false stories, each with its source and our verdict.
+and customary uses, false stories, each with its source and our verdict; what
+is seen on this machine's ports; and whether the two agree.
 
   portlore 703              a port, on TCP and UDP
   portlore 53/udp 5353      ports, on one transport or on all
@@ -36,6 +41,7 @@ and customary uses, false stories, each with its source and our verdict.
   portlore 600-1023         a range, summed up
   portlore 502 --as-of 2013-06-01
   portlore 703 --json       the same for scripts
+  portlore listening        every listening socket, its owner, and a judgement
 
 commands:
 {commands}
@@ -105,6 +111,10 @@ def arguments_of(command: str, words: list[str]) -> Any:
         questions = [word for word in words if word != "--json"]
         if questions and len(words) - len(questions) < 2 and not any(word.startswith("-") for word in questions):
             return Plain(questions, "text" if len(questions) == len(words) else "json")
+    elif command == "listening":
+        plain = module_of(command).plain_arguments(words)
+        if plain is not None:
+            return plain
     from portlore.cli.parser import parser_for
 
     module = module_of(command)

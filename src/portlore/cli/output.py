@@ -26,6 +26,11 @@ class Output:
         self._style: Style | None = None
 
     @property
+    def terminal(self) -> bool:
+        """Whether somebody looks at the data on a terminal."""
+        return self._out.isatty()
+
+    @property
     def style(self) -> Style:
         """How to write pages for this reader: colour only on a terminal and without ``NO_COLOR``."""
         if self._style is None:
@@ -54,6 +59,10 @@ class Output:
             encoding = self._out.encoding or "ascii"
             self._out.write(text.encode(encoding, "replace").decode(encoding))
 
+    def flush(self) -> None:
+        """Send what is written on its way."""
+        self._out.flush()
+
     def lines(self, lines: Iterable[str]) -> None:
         """A page."""
         self.write("".join(f"{line}\n" for line in lines))
@@ -76,6 +85,12 @@ class Output:
     def say(self, text: str) -> None:
         """Talk: to stderr, one line."""
         print(clean(text), file=self._talk, flush=True)
+
+    def progress(self, text: str) -> None:
+        """A line of progress on a terminal, written over the one before; an empty text clears it."""
+        if self._talk.isatty():
+            self._talk.write(f"\r\x1b[K{clean(text)}")
+            self._talk.flush()
 
     def complain(self, error: PortloreError, *, as_json: bool = False) -> None:
         """An error: one line for people, an object for scripts."""

@@ -69,3 +69,14 @@ def count(text: str) -> int:
     from portlore.query import parse_limit
 
     return parse_limit(text)
+
+
+def seconds(text: str) -> float:
+    """A positive number of seconds, as an argument's type."""
+    try:
+        number = float(text.removesuffix("s"))
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e8:
+        raise InputError(f"a time of {text[:24]!r}", "not a positive number of seconds", "write 10 or 0.5")
+    return number

@@ -97,6 +97,11 @@ class Lore:
         mine.sort(key=lambda c: (TELL.index(c.verdict), sum(map(len, ranges(c))) > 1))
         return tuple(mine)
 
+    @property
+    def starts(self) -> Sequence[int]:
+        """The first port of each run: ports of one run have the same claims."""
+        return self._cover.starts
+
     def place(self, port: int) -> int:
         """Ports of one place have the same claims."""
         return self._cover.run(port)

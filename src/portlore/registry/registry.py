@@ -99,6 +99,11 @@ class Registry:
         """Ports of one place are covered by the same rows and touched by the same differences."""
         return self._cover.run(port), self._touched.run(port)
 
+    @property
+    def starts(self) -> Sequence[int]:
+        """The first port of each run: ports of one run are covered by the same rows."""
+        return self._cover.starts
+
     def changes(self, port: int, transport: str) -> tuple[Change, ...]:
         """What happened to a port on a transport, oldest first."""
         members = self._touched.at(port)

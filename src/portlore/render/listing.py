@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from portlore.comparing import ChangeWord
 from portlore.render.page import change_text
-from portlore.render.terminal import BOLD, DIM, Style
+from portlore.render.terminal import BOLD, DIM, GREEN, RED, YELLOW, Style
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from portlore.comparing import ListenerChange
     from portlore.model import Change, FreePort, Hit, PortFacts
 
 
@@ -66,4 +68,33 @@ def service_ports(name: str, facts: Sequence[PortFacts], style: Style) -> list[s
     count = len({one.port for one in facts})
     lines = [*style.title(name, f"{count:,} ports"), ""]
     lines += style.table([(row, " ".join(on), f"portlore {row}") for row, on in rows.items()])
+    return lines
+
+
+CHANGE_STYLE = {
+    ChangeWord.APPEARED: ("+", "+", GREEN),
+    ChangeWord.VANISHED: ("-", "-", RED),
+    ChangeWord.OWNER: ("~", "~", YELLOW),
+    ChangeWord.CHANGED: ("~", "~", YELLOW),
+}
+
+
+def listener_changes(changes: Sequence[ListenerChange], style: Style) -> list[str]:
+    """What changed among listeners: a line each, and the judgement of what is new."""
+    arrow = "→" if style.unicode else "->"
+    lines = []
+    for one in changes:
+        port = one.transport if one.port is None else f"{one.port}/{one.transport}"
+        text = f"{one.change:<8}  {port} on {one.address}"
+        if one.change is ChangeWord.OWNER:
+            text += f": {one.before} {arrow} {one.after}"
+        else:
+            text += f", {one.owner}"
+            if one.field:
+                text += f": {one.field} {one.before or 'none'} {arrow} {one.after or 'none'}"
+        if one.namespace:
+            text += f", in namespace {one.namespace}"
+        lines += style.paragraph(text, 4, style.sign(CHANGE_STYLE[one.change]) + " ")
+        if one.change in (ChangeWord.APPEARED, ChangeWord.OWNER) and one.judgement:
+            lines += [style.paint(line, DIM) for line in style.paragraph(f"{one.judgement}: {one.why}", 12)]
     return lines

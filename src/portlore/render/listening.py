@@ -1,0 +1,221 @@
+"""The page of ``portlore listening`` for eyes: a line a socket, and under it what explains it."""
+
+from __future__ import annotations
+
+from portlore.render.sockets import PROTOCOLS, address_and_port
+from portlore.render.terminal import BOLD, CYAN, DIM, GREEN, RED, YELLOW, Style, clean, columns_of
+from portlore.seen import Exposure, Family, Hidden, JudgementWord, Process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from portlore.seen import Listener, Owner
+
+JUDGEMENT_STYLE = {
+    JudgementWord.EXPECTED: ("✔", "+", GREEN),
+    JudgementWord.CUSTOMARY: ("✔", "+", CYAN),
+    JudgementWord.REFUTED: ("✘", "x", RED),
+    JudgementWord.SQUATTING: ("✘", "x", RED),
+    JudgementWord.UNREGISTERED: ("○", "o", YELLOW),
+    JudgementWord.UNKNOWN: ("?", "?", DIM),
+}
+CLIENT_STYLE = ("→", ">", DIM)
+EXPOSURE_STYLE = {Exposure.ALL: YELLOW, Exposure.PUBLIC: YELLOW}
+FAMILY_WORDS = {
+    Family.IPV4: "",
+    Family.IPV6: " v6 only",
+    Family.DUAL: " v4+v6",
+    Family.MAPPED: " v4",
+    Family.UNTOLD: " v6, v4?",
+}
+PORT, REACH, WORD = 10, 10, 12  # columns
+SLIM = 70  # columns below which a socket has no table line of its own
+MANY_OWNERS = 3
+
+
+def port_text(one: Listener) -> str:
+    """``22/tcp``; a raw socket by its IP protocol."""
+    if one.socket.transport == "raw":
+        return f"{PROTOCOLS.get(one.socket.port, one.socket.port)}/raw"
+    return f"{one.socket.port}/{one.socket.transport}"
+
+
+def address_text(one: Listener) -> str:
+    """Where a socket is bound; the wildcard as ``*`` with the families that it serves."""
+    socket = one.socket
+    everywhere = f"*{FAMILY_WORDS[socket.family] or ' v4'}"
+    where = everywhere if socket.exposure is Exposure.ALL else socket.address
+    return f"{where} on {socket.device}" if socket.device else where
+
+
+def owner_text(owners: Sequence[Owner]) -> str:
+    """Who holds a socket, in a few words: names with their processes, and the user."""
+    by_name: dict[tuple[str, str], list[int]] = {}
+    for owner in owners:
+        process = owner.process
+        name = process.name if isinstance(process, Process) else _hidden(owner)
+        user = owner.user if owner.user is not None else "" if owner.uid is None else str(owner.uid)
+        if isinstance(process, Process):
+            by_name.setdefault((name, user), []).append(process.pid)
+        else:
+            by_name.setdefault((name, user), [])
+    parts = []
+    for (name, user), held in by_name.items():
+        more = f"{held[0]}" + (f"+{len(held) - 1}" if len(held) > 1 else "") if held else ""
+        parts.append(" ".join(filter(None, (name, more, f"({user})" if user else ""))))
+    left = len(parts) - MANY_OWNERS
+    return ", ".join(parts[:MANY_OWNERS]) + (f" and {left} more" if left > 0 else "")
+
+
+def _hidden(owner: Owner) -> str:
+    process = owner.process
+    if owner.container is not None:
+        return f"container {owner.container.name or owner.container.id[:12]}"
+    if owner.unit is not None:
+        return owner.unit
+    return process.what if isinstance(process, Hidden) and process.reason != "permission" else "hidden"
+
+
+def merged(listeners: Iterable[Listener]) -> list[list[Listener]]:
+    """Sockets that share one address and port (SO_REUSEPORT) together, in order."""
+    groups: dict[tuple[object, ...], list[Listener]] = {}
+    for one in listeners:
+        socket = one.socket
+        place = (socket.transport, socket.address, socket.port, socket.family, socket.device, socket.namespace)
+        peer = (socket.peer, socket.peer_port)
+        groups.setdefault((*place, *peer), []).append(one)
+    return list(groups.values())
+
+
+class Page:
+    """Writes listeners for one reader.
+
+    ``when``: a time in seconds since 1970 as text. ``explain``: give the reason of every socket, not only of those
+    that somebody should look at.
+    """
+
+    def __init__(self, style: Style, when: Callable[[float], str], *, explain: bool = False) -> None:
+        self._style, self._when, self._explain = style, when, explain
+
+    def lines(self, listeners: Iterable[Listener]) -> Iterator[str]:
+        """The lines of all sockets, with a heading over the table."""
+        slim = self._style.width < SLIM
+        if not slim:
+            yield self.heading()
+        for group in merged(listeners):
+            yield from self._slim(group) if slim else self._wide(group)
+
+    def heading(self) -> str:
+        """The names of the columns."""
+        address, owner = self._widths()
+        names = _fit("PORT", PORT) + _fit("ADDRESS", address) + _fit("REACH", REACH) + _fit("OWNER", owner)
+        return self._style.paint(f"  {names}JUDGEMENT", BOLD)
+
+    def table_line(self, group: Sequence[Listener]) -> str:
+        """One socket, or several on the same address, as one line of exactly this width or less."""
+        one = group[0]
+        address, owner = self._widths()
+        owners = list(dict.fromkeys(owner for each in group for owner in each.owners))
+        cells = _fit(port_text(one), PORT) + _fit(address_text(one), address)
+        reach = self._style.paint(_fit(one.socket.exposure, REACH), EXPOSURE_STYLE.get(one.socket.exposure, DIM))
+        return f"{self.sign(one)} {cells}{reach}{_fit(owner_text(owners), owner)}{self._word(one)}"
+
+    def sign(self, one: Listener) -> str:
+        """The judgement as a sign."""
+        return self._style.sign(JUDGEMENT_STYLE[one.judgement.word] if one.judgement else CLIENT_STYLE)
+
+    def _word(self, one: Listener) -> str:
+        if one.judgement is None:
+            return self._style.paint(one.socket.state if one.socket.transport != "raw" else "raw", DIM)
+        return self._style.paint(one.judgement.word, JUDGEMENT_STYLE[one.judgement.word][2])
+
+    def _widths(self) -> tuple[int, int]:
+        """The columns of address and owner."""
+        room = self._style.width - 2 - PORT - REACH - WORD
+        address = max(14, min(24, room * 2 // 5))
+        return address, room - address
+
+    def _wide(self, group: Sequence[Listener]) -> Iterator[str]:
+        yield self.table_line(group)
+        yield from self.below(group)
+
+    def _slim(self, group: Sequence[Listener]) -> Iterator[str]:
+        one = group[0]
+        owners = list(dict.fromkeys(owner for each in group for owner in each.owners))
+        yield f"{self.sign(one)} {self._style.paint(port_text(one), BOLD)} {self._word(one)}"
+        for text in (f"{address_text(one)}, {one.socket.exposure}", owner_text(owners)):
+            yield from self._style.paragraph(text, 4)
+        yield from self.below(group)
+
+    def below(self, group: Sequence[Listener]) -> Iterator[str]:
+        """What explains a socket: its unit, container and command line, and the reason of the judgement."""
+        one = group[0]
+        parts = self._details(group)
+        if len(address_text(one)) >= self._widths()[0]:
+            parts.insert(0, address_and_port(one.socket.address, one.socket.port))
+        if parts:
+            dot = " · " if self._style.unicode else " - "
+            yield "    " + self._style.paint(_cut(dot.join(parts), self._style.width - 4), DIM)
+        if self._explain or one.unexpected or (one.judgement is None and one.socket.port < 1024):
+            yield from self._style.paragraph(one.why, 4)
+
+    def _details(self, group: Sequence[Listener]) -> list[str]:
+        one = group[0]
+        parts = []
+        if one.socket.peer:
+            parts.append(f"with {address_and_port(one.socket.peer, one.socket.peer_port)}")
+        if one.socket.namespace:
+            parts.append(f"in namespace {one.socket.namespace}")
+        if len(group) > 1:
+            parts.append(f"{len(group)} sockets share it")
+        owners = [owner for each in group for owner in each.owners]
+        shown = any(isinstance(owner.process, Process) for owner in owners)
+        for owner in owners:
+            if owner.container is not None:
+                name = owner.container.name or owner.container.id[:12]
+                parts.append(f"{owner.container.runtime} {name}")
+                if owner.container.pod:
+                    parts.append(f"pod {owner.container.pod}")
+            if owner.unit is not None and shown:
+                parts.append(owner.unit)
+            process = owner.process
+            if isinstance(process, Hidden):
+                parts.append(f"{process.what}: {process.do}")
+            elif process.command is not None:
+                parts.append(" ".join(process.command) or process.program)
+                if process.directory and process.directory != "/":
+                    parts.append(f"in {process.directory}")
+                if process.started is not None:
+                    parts.append(f"since {self._when(process.started)}")
+        return [clean(part) for part in dict.fromkeys(parts) if part]
+
+
+def summary(listeners: Sequence[Listener]) -> str:
+    """How many there are, by judgement: ``12 sockets: 9 expected, 3 unknown``."""
+    counts = dict.fromkeys(JudgementWord, 0)
+    clients = 0
+    for one in listeners:
+        if one.judgement is None:
+            clients += 1
+        else:
+            counts[one.judgement.word] += 1
+    parts = [f"{count:,} {word}" for word, count in counts.items() if count]
+    parts += [f"{clients:,} not judged"] if clients else []
+    number = len(listeners)
+    return f"{number:,} socket{'' if number == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
+
+
+def _fit(text: str, width: int) -> str:
+    """Text in exactly ``width`` columns, the last one blank."""
+    plain = _cut(clean(text), width - 1)
+    return plain + " " * (width - columns_of(plain))
+
+
+def _cut(text: str, width: int) -> str:
+    """Text in at most ``width`` columns; what is cut is marked."""
+    if columns_of(text) <= width:
+        return text
+    while columns_of(text) > width - 1 and text:
+        text = text[: max(0, min(len(text) - 1, width))] if len(text) > width else text[:-1]
+    return f"{text}~"
