@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         PolicyRefused,
         PortloreError,
     )
-    from portlore.library import ask, history, lookup, name, search
+    from portlore.library import ask, history, listening, lookup, name, search
     from portlore.model import (
         Answer,
         Assignment,
@@ -40,13 +40,26 @@ if TYPE_CHECKING:
         Verdict,
     )
     from portlore.opening import load
+    from portlore.seen import (
+        Container,
+        Exposure,
+        Family,
+        Hidden,
+        Judgement,
+        JudgementWord,
+        Listener,
+        Owner,
+        Process,
+        Reason,
+        Socket,
+    )
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "portlore.book": ("Book",),
     "portlore.errors": ("DataError", "HostError", "InputError", "ParseError", "PolicyRefused", "PortloreError"),
-    "portlore.library": ("ask", "history", "lookup", "name", "search"),
+    "portlore.library": ("ask", "history", "listening", "lookup", "name", "search"),
     "portlore.model": (
         "Answer",
         "Assignment",
@@ -66,6 +79,19 @@ _HOMES = {
         "Verdict",
     ),
     "portlore.opening": ("load",),
+    "portlore.seen": (
+        "Container",
+        "Exposure",
+        "Family",
+        "Hidden",
+        "Judgement",
+        "JudgementWord",
+        "Listener",
+        "Owner",
+        "Process",
+        "Reason",
+        "Socket",
+    ),
 }
 __all__ = [
     "Answer",
@@ -75,10 +101,18 @@ __all__ = [
     "ChangeKind",
     "Claim",
     "ClaimKind",
+    "Container",
     "DataError",
+    "Exposure",
+    "Family",
+    "Hidden",
     "Hit",
     "HostError",
     "InputError",
+    "Judgement",
+    "JudgementWord",
+    "Listener",
+    "Owner",
     "ParseError",
     "PolicyRefused",
     "Port",
@@ -86,7 +120,10 @@ __all__ = [
     "PortKind",
     "PortRange",
     "PortloreError",
+    "Process",
+    "Reason",
     "Service",
+    "Socket",
     "Source",
     "Status",
     "Transport",
@@ -94,6 +131,7 @@ __all__ = [
     "__version__",
     "ask",
     "history",
+    "listening",
     "load",
     "lookup",
     "name",

@@ -134,6 +134,8 @@ def parse_listeners(text: str, where: str) -> list[Row]:
     import json
 
     do = "write the file with `portlore listening --json`"
+    if not text.strip():
+        raise ParseError(f"reading {where}", "it is empty", do)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

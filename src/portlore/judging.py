@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from portlore.lore.store import ranges, transports
+from portlore.lore.store import ranges
 from portlore.model import DYNAMIC_FIRST, LAST_PORT, USER_FIRST, ClaimKind, Status, Transport, Verdict
 from portlore.seen import Judgement, JudgementWord, Said
 from portlore.value import Value
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from portlore.book import Book
-    from portlore.model import OwnLabel, PortRange
+    from portlore.model import Claim, OwnLabel, PortRange
     from portlore.seen import Program, Socket
 
 SAME_NUMBERS = {"udplite": Transport.UDP}  # RFC 3828 section 5: UDP-Lite has UDP's port numbers
@@ -142,11 +142,11 @@ def _judge(
                 return Judgement(JudgementWord.CUSTOMARY, why)
     called = _called(speakers)
     for claim in said.claims:
-        if claim.kind is ClaimKind.STORY and claim.verdict is Verdict.CONTRADICTED and on in transports(claim):
+        if _names_a_user(claim) and claim.verdict is Verdict.CONTRADICTED:
             why = f"the story that this port is {claim.name}'s is false; {called} holds it, so look what it speaks"
             return Judgement(JudgementWord.REFUTED, why)
     known = [one for one in speakers if one.program is not None]
-    if names and known:
+    if names and known and len(known) == len(speakers):
         program = known[0].program
         serves = _listed((program.services or program.uses)[:2]) if program else ""
         return Judgement(JudgementWord.SQUATTING, f"registered for {registered}, but {known[0].called} serves {serves}")
@@ -163,6 +163,11 @@ def _judge(
     hidden = any(one.hidden for one in speakers)
     cannot = "its owner is hidden" if hidden else f"what {called} speaks is not known from its name"
     return Judgement(JudgementWord.UNKNOWN, f"registered for {registered}; {cannot}")
+
+
+def _names_a_user(claim: Claim) -> bool:
+    """Whether a story gives the port to somebody ("Modbus"), rather than telling how ports are (a sentence)."""
+    return claim.kind is ClaimKind.STORY and " " not in claim.name
 
 
 def _called(speakers: Sequence[Speaker]) -> str:

@@ -8,6 +8,7 @@ from portlore.searching import search_book
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from portlore.model import Answer, Change, Hit, PortFacts
+    from portlore.seen import Listener
 
 _names: dict[str, dict[int, str | None]] = {}  # by transport, what has been asked before
 
@@ -48,6 +49,21 @@ def ask(*texts: str) -> Answer:
 def search(words: str, *, limit: int = 20) -> list[Hit]:
     """Find ports by words: names, descriptions, assignees, claims; best first, at most ``limit``."""
     return search_book(load(), words, limit=limit)
+
+
+def listening(*, connections: bool = False, all_namespaces: bool = False, full: bool = False) -> list[Listener]:
+    """What listens on this machine, by port: each socket with its owners and the judgement on it.
+
+    ``connections``: every other socket too, which is not judged. ``all_namespaces``: other network namespaces (Linux,
+    root). ``full``: with command line, directory and start of each process. Raises :class:`portlore.HostError` where
+    this machine shows nothing. Outside Linux psutil is needed.
+    """
+    from portlore.listeners import Machine
+    from portlore.opening import open_programs
+
+    machine = Machine(load(), open_programs(), lambda text: None)
+    seen = machine.look(connections=connections, all_namespaces=all_namespaces)
+    return machine.with_details(seen.listeners) if full else list(seen.listeners)
 
 
 def history(query: str) -> list[Change]:

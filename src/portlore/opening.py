@@ -23,6 +23,7 @@ FORCED = "forced "  # how the origin of a registry begins that is used although 
 REGISTRY, CLAIMS, PROGRAMS = "registry.plb", "claims.plb", "programs.plb"
 
 _books: dict[str | None, Book] = {}
+_programs: list[Programs] = []
 
 
 def user_directory() -> str:
@@ -95,10 +96,12 @@ def open_programs() -> Programs:
     """Which program serves what; :class:`DataError` when Portlore's own data is missing or broken."""
     from portlore.lore.program_store import Programs
 
-    path = f"{BUILT}/{PROGRAMS}"
-    if not os.path.exists(path):  # noqa: PTH110
-        build_here()
-    return Programs.of(_read(path))
+    if not _programs:
+        path = f"{BUILT}/{PROGRAMS}"
+        if not os.path.exists(path):  # noqa: PTH110
+            build_here()
+        _programs.append(Programs.of(_read(path)))
+    return _programs[0]
 
 
 def load(*, as_of: str | None = None) -> Book:

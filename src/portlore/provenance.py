@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from portlore.local import read_local
-from portlore.opening import load, registry_paths, user_directory
+from portlore.opening import load, open_programs, registry_paths, user_directory
 from portlore.own.finding import read_own
 
 
@@ -44,6 +44,17 @@ def sources_of() -> list[dict[str, str]]:
             "detail": "(own words; each source is named where it is used)",
         },
     ]
+    programs = open_programs()
+    rows.append(
+        {
+            "layer": "programs",
+            "date": "",
+            "title": f"{len(programs)} programs and what they serve, for `portlore listening`",
+            "licence": "Apache-2.0",
+            "path": "",
+            "detail": "(each row's source stands in lore/programs of the source)",
+        }
+    )
     lists: Counter[tuple[str, str, str]] = Counter()
     for _, line in read_local(()):
         folder = line.path.rpartition("/")[0] + "/" if line.layer in ("firewalld", "ufw") else line.path

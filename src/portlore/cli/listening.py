@@ -126,8 +126,10 @@ def _clients(machine: Machine, choice: Choice, args: Namespace) -> list[Listener
 def _write(shown: list[Listener], seen: Seen, snapshot: str, choice: Choice, args: Namespace, output: Output) -> None:
     if args.format in CLASSIC:
         from portlore.render.classic import CLASSIC as CLASSIC_FORMATS
+        from portlore.render.classic import SHOWN
 
-        output.lines(CLASSIC_FORMATS[args.format](shown, command_of))
+        usual = (one for one in shown if args.transport or one.socket.transport in SHOWN[args.format])
+        output.lines(CLASSIC_FORMATS[args.format](usual, command_of))
     elif args.format != "text":
         from portlore.render.formats import Document
         from portlore.render.sockets import encoded, flat

@@ -70,6 +70,7 @@ def watch(machine: Machine, choice: Choice, args: Namespace, output: Output) -> 
         output.write(ENTER)
         _loop(screen, watcher, style, file, max(SHORTEST, args.every), output)
     finally:
+        machine.close()
         termios.tcsetattr(file, termios.TCSADRAIN, before)
         output.lines([LEAVE])
     return 0

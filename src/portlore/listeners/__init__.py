@@ -59,7 +59,17 @@ class Machine:
             from portlore.listeners.portable import ask
 
             return [socket for socket, _, _ in ask(self._tell)]
-        return _table(self._through).sockets()
+        table = _table(self._through)
+        try:
+            return table.sockets()
+        finally:
+            table.close()
+
+    def close(self) -> None:
+        """Give back what :meth:`raw_tables` keeps open."""
+        if self._table is not None:
+            self._table.close()
+            self._table = None
 
     def raw_tables(self) -> list[bytes] | None:
         """The kernel's own bytes on all that listens or is bound, to be compared; ``None`` where it gives none."""
@@ -74,8 +84,10 @@ class Machine:
         from portlore.listeners.processes import hides_processes, holders, pids
 
         table = _table(self._through)
-        sockets = table.sockets(connections=connections)
-        paths = table.multipath()
+        try:
+            sockets, paths = table.sockets(connections=connections), table.multipath()
+        finally:
+            table.close()
         notes = ["netlink does not answer; read from /proc/net"] if table.through == "proc" else []
         running = pids()
         if not running:
@@ -97,10 +109,10 @@ class Machine:
             mine, speakers = resolve(one, pairs)
             rows.append((one, mine, tuple(pairs) if pairs else (), speakers))
         rows.sort(key=_order)
-        if hidden and holding.closed:
-            notes.append("processes of other users are hidden: run it as root to see their pid and command")
-        elif hidden and hides_processes():
+        if hidden and hides_processes():
             notes.append("/proc hides other users' processes (hidepid): run it as root to see them")
+        elif hidden and holding.closed:
+            notes.append("processes of other users are hidden: run it as root to see their pid and command")
         return Seen(tuple(_judged(judge, rows)), tuple(notes))
 
     def _look_portably(self, judge: Judge, *, connections: bool) -> Seen:
@@ -177,7 +189,10 @@ def _elsewhere(running: list[int], connections: bool, notes: list[str]) -> Itera
 
     def look() -> tuple[list[Socket], Paths]:
         table = _table("")
-        return table.sockets(connections=connections), table.multipath()
+        try:
+            return table.sockets(connections=connections), table.multipath()
+        finally:
+            table.close()
 
     for namespace in other_namespaces(running):
         try:

@@ -83,7 +83,10 @@ def describe(address: bytes, only6: bool | None) -> tuple[str, Family, Exposure]
 
 def parse4(text: str) -> bytes:
     """``127.0.0.1`` as four bytes; :class:`ValueError` otherwise."""
-    return bytes(map(int, text.split(".")))
+    numbers = text.split(".")
+    if len(numbers) != 4:
+        raise ValueError(text)
+    return bytes(map(int, numbers))
 
 
 def parse6(text: str) -> bytes:

@@ -111,13 +111,21 @@ class Table:
 
     def __init__(self, diag: raw_socket | None, proc: str = "/proc/thread-self", through: str = "") -> None:
         self._proc = proc
-        self._diag = None if through == "proc" else diag
+        if through == "proc" and diag is not None:
+            diag.close()
+            diag = None
+        self._diag = diag
         if self._diag is None and through == "netlink":
             raise HostError("sock_diag", "the kernel does not answer over netlink", "leave out --through")
         self.through = "netlink" if self._diag is not None else "proc"
         counted = read(f"{proc}/net/protocols")
         self._counts = None if counted is None else protocols_in_use(counted)
         self._devices: dict[int, str] | None = None
+
+    def close(self) -> None:
+        """Give the socket back."""
+        if self._diag is not None:
+            self._diag.close()
 
     @property
     def devices(self) -> dict[int, str]:

@@ -10,7 +10,7 @@ from operator import itemgetter
 from struct import Struct
 
 from portlore.listeners.addresses import describe
-from portlore.seen import Socket
+from portlore.seen import Exposure, Socket
 from portlore.value import Value
 
 TYPE_CHECKING = False
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from portlore.seen import Exposure, Family
+    from portlore.seen import Family
 
     Row = tuple[Any, ...]
 
+LOOPBACK_DEVICE = "lo"  # linux/drivers/net/loopback.c gives it this name in every namespace
 INET, INET6 = 2, 10  # address families, linux/socket.h
 PROTOCOLS = {"tcp": 6, "udp": 17, "dccp": 33, "sctp": 132, "udplite": 136, "raw": 255, "mptcp": 262}
 STATES = (  # the kernel's numbers, linux/tcp_states.h
@@ -147,6 +148,9 @@ class Decoder:
             address = source[:4] if family == INET else source
             known = self._described[family, source, only6] = describe(address, None if only6 is None else bool(only6))
         address_text, serves, exposure = known
+        bound = (self._devices.get(device) or f"interface {device}") if device else ""
+        if bound == LOOPBACK_DEVICE:
+            exposure = Exposure.LOOPBACK
         peer = ""
         if peer_port or destination != _NOWHERE:
             peer = describe(destination[:4] if family == INET else destination, True)[0]
@@ -156,7 +160,7 @@ class Decoder:
             address_text,
             port >> 8 | (port & 0xFF) << 8 if _LITTLE else port,
             exposure,
-            (self._devices.get(device) or f"interface {device}") if device else "",
+            bound,
             STATES[state] if state < len(STATES) else f"state {state}",
             peer,
             peer_port >> 8 | (peer_port & 0xFF) << 8 if _LITTLE else peer_port,

@@ -172,7 +172,7 @@ def user_name(uid: int) -> str | None:
 
 def hides_processes(look: Callable[[str], str | None] = read) -> bool:
     """Whether /proc shows each user only their own processes (``hidepid``, proc(5))."""
-    for line in (look("/proc/self/mountinfo") or "").splitlines():
+    for line in reversed((look("/proc/self/mountinfo") or "").splitlines()):  # the last mount is the one in sight
         mount, _, kind = line.partition(" - ")
         words = mount.split()
         if len(words) > 4 and words[4] == "/proc" and kind.startswith("proc "):

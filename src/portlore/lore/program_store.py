@@ -19,6 +19,11 @@ def stem_of(name: str) -> str:
     return name.rstrip("0123456789.-") or name
 
 
+def _is_long(argument: str) -> bool:
+    """Whether an argument is more than one word of a path: ``ng serve``, ``.bin/vite``."""
+    return " " in argument or "/" in argument
+
+
 def pack_programs(programs: Sequence[Program]) -> bytes:
     """Programs as one file."""
     lines = []
@@ -34,7 +39,9 @@ class Programs:
     def __init__(self, programs: Sequence[Program]) -> None:
         self._all = tuple(programs)
         self._by_name = {name: one for one in reversed(self._all) for name in one.names}
-        self._by_argument = [(word, one) for one in self._all for word in one.arguments]
+        arguments = [(word, one) for one in reversed(self._all) for word in one.arguments]
+        self._by_argument = {word: one for word, one in arguments if not _is_long(word)}
+        self._by_phrase = [(word, one) for word, one in arguments if _is_long(word)]
 
     @classmethod
     def of(cls, sections: Mapping[str, memoryview]) -> Programs:
@@ -68,12 +75,20 @@ class Programs:
             found = self.named(file)
             if found is not None or stem_of(file) not in INTERPRETERS:
                 return found
-            words = command()
-            line = " ".join(words[1:])
-            for word, one in self._by_argument:
-                if word in line:
-                    return one
-            script = next((word for word in words[1:] if not word.startswith("-")), "")
-            if (found := self.named(script.rpartition("/")[2])) is not None:
+            if (found := self._under_interpreter(command())) is not None:
                 return found
         return self.named(name)
+
+    def _under_interpreter(self, words: Sequence[str]) -> Program | None:
+        """By an argument (a whole word, a path's end, what stands before an @), else by the script's name or title."""
+        for word in words[1:]:
+            for part in (word, word.rpartition("/")[2], word.partition("@")[0]):
+                if (found := self._by_argument.get(part)) is not None:
+                    return found
+        line = f" {' '.join(words)} "
+        for phrase, one in self._by_phrase:
+            if f" {phrase} " in line or f"/{phrase} " in line:
+                return one
+        script = next((word for word in words[1:] if not word.startswith("-")), "")
+        title = words[0].split(" ")[0].rstrip(":") if words else ""
+        return self.named(script.rpartition("/")[2]) or self.named(title)

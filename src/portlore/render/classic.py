@@ -26,6 +26,9 @@ NETSTAT_STATES = {
     "fin-wait-1": "FIN_WAIT1", "fin-wait-2": "FIN_WAIT2", "time-wait": "TIME_WAIT", "close-wait": "CLOSE_WAIT",
     "last-ack": "LAST_ACK", "closing": "CLOSING",
 }  # fmt: skip
+SS_NOBODY = {
+    Family.IPV4: "0.0.0.0:*", Family.IPV6: "[::]:*", Family.DUAL: "*:*", Family.MAPPED: "*:*", Family.UNTOLD: "*:*",
+}  # fmt: skip
 PROGRAM_WIDTH = 19  # netstat's PROGNAME_WIDTH less its final zero byte
 
 
@@ -36,31 +39,26 @@ def _processes(one: Listener) -> dict[int, Owner]:
 def ss(listeners: Iterable[Listener], _: Command) -> Iterator[str]:
     """As ``ss -nltup``: Netid, State, Recv-Q, Send-Q, local and peer address, processes."""
     rows = [("Netid", "State", "Recv-Q", "Send-Q", "Local Address:Port", "Peer Address:Port", "Process")]
-    for one in listeners:
+    order = ("raw", "udp", "tcp")  # as ss has them; the others come after
+    found = sorted(listeners, key=lambda one: (*(one.socket.transport != name for name in order),))
+    for one in found:
         socket = one.socket
-        local = f"{_ss_address(one)}:{socket.port}"
-        six = socket.family in (Family.IPV6, Family.MAPPED)
-        peer = f"{_bracketed(socket.peer)}:{socket.peer_port}" if socket.peer else _nobody(one, six=six)
+        peer = f"{_bracketed(socket.peer)}:{socket.peer_port}" if socket.peer else SS_NOBODY[socket.family]
         owners = _processes(one)
         users = ",".join(f'("{clean(_name(owners[pid]))}",pid={pid},fd={fd})' for pid, fd in one.held if pid in owners)
         queues = str(socket.receive_queue), str(socket.send_queue)
         state = SS_STATES.get(socket.state, socket.state)
-        netid = {"udplite": "???", "raw": "???"}.get(socket.transport, socket.transport)
-        rows.append((netid, state, *queues, local, peer, f"users:({users})" if users else ""))
+        process = f"users:({users})" if users else ""
+        rows.append((socket.transport, state, *queues, f"{_ss_address(one)}:{socket.port}", peer, process))
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for row in rows:
         yield " ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)).rstrip()
 
 
-def _nobody(one: Listener, *, six: bool) -> str:
-    return "[::]:*" if six else "*:*" if one.socket.family in (Family.DUAL, Family.UNTOLD) else "0.0.0.0:*"
-
-
 def _ss_address(one: Listener) -> str:
     socket = one.socket
-    if socket.family in (Family.DUAL, Family.UNTOLD):
-        return f"*%{socket.device}" if socket.device else "*"
-    return _bracketed(socket.address) + (f"%{socket.device}" if socket.device else "")
+    wild = socket.family in (Family.DUAL, Family.UNTOLD)
+    return ("*" if wild else _bracketed(socket.address)) + (f"%{socket.device}" if socket.device else "")
 
 
 def _bracketed(address: str) -> str:
@@ -73,26 +71,36 @@ def _name(owner: Owner) -> str:
 
 def netstat(listeners: Iterable[Listener], command: Command) -> Iterator[str]:
     """As ``netstat -nltup``: Proto, Recv-Q, Send-Q, local and foreign address, State, PID/Program name."""
-    rows = list(listeners)
+    order = ("tcp", "sctp", "udp", "udplite", "raw")
+    rows = sorted(listeners, key=lambda one: order.index(one.socket.transport) if one.socket.transport in order else 1)
     every = any(one.socket.peer for one in rows)
     yield f"Active Internet connections ({'servers and established' if every else 'only servers'})"
-    yield ("Proto Recv-Q Send-Q Local Address           Foreign Address         State       PID/Program name    ")
+    yield f"Proto Recv-Q Send-Q {'Local Address':<23} {'Foreign Address':<23} {'State':<11} {'PID/Program name':<20}"
     for one in rows:
         socket = one.socket
         six = socket.family is not Family.IPV4
-        proto = socket.transport + ("6" if six else "")
-        nowhere = ":::*" if six else "0.0.0.0:*"
-        foreign = f"{socket.peer}:{socket.peer_port}" if socket.peer else nowhere
+        foreign = f"{_plain(socket.peer)}:{socket.peer_port}" if socket.peer else ":::*" if six else "0.0.0.0:*"
         sent = 0 if socket.state == "listen" else socket.send_queue
-        state = NETSTAT_STATES.get(socket.state, "")
-        program = "-"
-        if one.held:
-            pid = one.held[0][0]
-            words = command(pid)
-            name = words[0].rpartition("/")[2] if words and words[0] else _name(_processes(one)[pid])
-            program = clean(f"{pid}/{name}")[:PROGRAM_WIDTH]
-        addresses = f"{socket.address}:{socket.port}".ljust(23) + " " + foreign.ljust(23)
-        yield f"{proto:<5} {socket.receive_queue:>6} {sent:>6} {addresses} {state:<11} {program:<20}"
+        state = "7" if socket.transport == "raw" else NETSTAT_STATES.get(socket.state, "")
+        program = _program(one, command)
+        queues = f"{socket.receive_queue:>6} {sent:>6}"
+        local = f"{_plain(socket.address)}:{socket.port}"
+        yield f"{socket.transport + '6' * six:<5} {queues} {local:<23} {foreign:<23} {state:<11} {program:<20}"
+
+
+def _program(one: Listener, command: Command) -> str:
+    """The first process by its command's file name, as netstat has it."""
+    owners = _processes(one)
+    pid = next((pid for pid, _ in one.held if pid in owners), None)
+    if pid is None:
+        return "-"
+    words = command(pid)
+    return clean(f"{pid}/{words[0].rpartition('/')[2] if words and words[0] else _name(owners[pid])}")[:PROGRAM_WIDTH]
+
+
+def _plain(address: str) -> str:
+    """A mapped address as its IPv4 one: netstat and lsof show it so."""
+    return address.removeprefix("::ffff:") if "." in address else address
 
 
 def lsof(listeners: Iterable[Listener], _: Command) -> Iterator[str]:
@@ -101,30 +109,25 @@ def lsof(listeners: Iterable[Listener], _: Command) -> Iterator[str]:
     for one in listeners:
         owners = _processes(one)
         socket = one.socket
-        kind = "IPv4" if socket.family is Family.IPV4 else "IPv6"
-        wild = socket.exposure == "all"
-        name = f"{'*' if wild else _bracketed(socket.address)}:{socket.port}"
+        wild = not socket.address.strip("0.:")
+        name = f"{'*' if wild else _bracketed(_plain(socket.address))}:{socket.port}"
         if socket.peer:
-            name += f"->{_bracketed(socket.peer)}:{socket.peer_port}"
+            name += f"->{_bracketed(_plain(socket.peer))}:{socket.peer_port}"
         if socket.transport == "tcp":
             name += f" ({NETSTAT_STATES.get(socket.state, socket.state)})"
+        kind = "IPv4" if socket.family is Family.IPV4 else "IPv6"
         for pid, fd in one.held:
             if pid in owners:
                 owner = owners[pid]
-                user = owner.user or str(owner.uid)
-                start = (clean(_name(owner))[:9], str(pid), user)
-                cells = (*start, f"{fd}u", kind, str(socket.inode), "0t0", socket.transport.upper(), name)
-                rows.append((pid, fd, cells))
+                who = clean(_name(owner))[:9], str(pid), owner.user or str(owner.uid)
+                what = kind, str(socket.inode), "0t0", socket.transport.upper(), name
+                rows.append((pid, fd, (*who, f"{fd:>4}u ", *what)))
     rows.sort(key=lambda row: row[:2])
-    head = ("COMMAND", "PID", "USER", "FD", "TYPE", "DEVICE", "SIZE/OFF", "NODE", "NAME")
+    head = ("COMMAND", "PID", "USER", "  FD  ", "TYPE", "DEVICE", "SIZE/OFF", "NODE", "NAME")
     table = [head, *[cells for _, _, cells in rows]]
     widths = [max(len(row[column]) for row in table) for column in range(8)]
-    left = (0, 7)  # lsof aligns the first and the last columns to the left, the others to the right
     for row in table:
-        padded = [
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ]
+        padded = [row[0].ljust(widths[0]), *(row[column].rjust(widths[column]) for column in range(1, 8))]
         yield " ".join([*padded, row[8]])
 
 
@@ -133,3 +136,4 @@ CLASSIC: dict[str, Callable[[Iterable[Listener], Command], Iterator[str]]] = {
     "netstat": netstat,
     "lsof": lsof,
 }
+SHOWN = {"ss": ("tcp", "udp", "sctp", "dccp"), "netstat": ("tcp", "udp", "sctp"), "lsof": ("tcp", "udp", "udplite")}

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# DEL and the C1 controls may stand in JSON as they are, but some terminals would obey them.
+CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+
+
 class Document(Value):
-    """``head``: the leading keys; ``lists``: name and rows (dictionaries) of each list, in order."""
+    """``head``: the leading keys; ``lists``: name and rows (dictionaries, for JSON also :class:`Encoded`), in order."""
 
     head: dict[str, Any]
-    lists: tuple[tuple[str, Iterable[dict[str, Any]]], ...]
+    lists: tuple[tuple[str, Iterable[Any]], ...]
 
 
 class Encoded(str):
@@ -34,7 +38,7 @@ def encode_string(text: str) -> str:
         return f'"{text}"'
     from json.encoder import encode_basestring
 
-    return encode_basestring(text)
+    return encode_basestring(text).translate(CONTROLS)
 
 
 def encode(value: object) -> str:
@@ -95,7 +99,11 @@ def csv_text(document: Document) -> Iterator[str]:
 
 
 def _safe(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+    """A cell that no spreadsheet takes for a formula, and no terminal for a command."""
+    if not text.isprintable():
+        text = "".join(
+            c if c >= " " and not "\x7f" <= c <= "\x9f" else c.encode("unicode_escape").decode() for c in text
+        )
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 

@@ -29,7 +29,8 @@ FAMILY_WORDS = {
     Family.MAPPED: " v4",
     Family.UNTOLD: " v6, v4?",
 }
-PORT, REACH, WORD = 10, 10, 12  # columns
+SHORT = {"udplite": "udpl"}
+PORT, REACH, WORD = 11, 10, 12  # columns
 SLIM = 70  # columns below which a socket has no table line of its own
 MANY_OWNERS = 3
 
@@ -38,7 +39,7 @@ def port_text(one: Listener) -> str:
     """``22/tcp``; a raw socket by its IP protocol."""
     if one.socket.transport == "raw":
         return f"{PROTOCOLS.get(one.socket.port, one.socket.port)}/raw"
-    return f"{one.socket.port}/{one.socket.transport}"
+    return f"{one.socket.port}/{SHORT.get(one.socket.transport, one.socket.transport)}"
 
 
 def address_text(one: Listener) -> str:

@@ -85,7 +85,7 @@ def listener_changes(changes: Sequence[ListenerChange], style: Style) -> list[st
     lines = []
     for one in changes:
         port = one.transport if one.port is None else f"{one.port}/{one.transport}"
-        text = f"{one.change:<8}  {port} on {one.address}"
+        text = f"{port} on {one.address}"
         if one.change is ChangeWord.OWNER:
             text += f": {one.before} {arrow} {one.after}"
         else:
@@ -94,7 +94,7 @@ def listener_changes(changes: Sequence[ListenerChange], style: Style) -> list[st
                 text += f": {one.field} {one.before or 'none'} {arrow} {one.after or 'none'}"
         if one.namespace:
             text += f", in namespace {one.namespace}"
-        lines += style.paragraph(text, 4, style.sign(CHANGE_STYLE[one.change]) + " ")
+        lines += style.paragraph(text, 12, f"{style.sign(CHANGE_STYLE[one.change])} {one.change:<8}  ")
         if one.change in (ChangeWord.APPEARED, ChangeWord.OWNER) and one.judgement:
             lines += [style.paint(line, DIM) for line in style.paragraph(f"{one.judgement}: {one.why}", 12)]
     return lines
