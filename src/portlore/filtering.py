@@ -114,7 +114,8 @@ SORTS: dict[str, Callable[[Listener], Any]] = {  # by name: what comes first
 
 def in_order(listeners: Iterable[Listener], by: str) -> list[Listener]:
     """Listeners sorted by one of :data:`SORTS`, then by port."""
-    return sorted(sorted(listeners, key=SORTS["port"]), key=SORTS[by])
+    by_port = sorted(listeners, key=SORTS["port"])
+    return by_port if by == "port" else sorted(by_port, key=SORTS[by])
 
 
 def choose(listeners: Iterable[Listener], choice: Choice, by: Sequence[str] = ("port",)) -> list[Listener]:

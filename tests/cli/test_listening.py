@@ -323,7 +323,7 @@ def test_watch_leaves_the_terminal_as_it_was_when_interrupted(command: list[str]
     screen = Screen(command, "listening", "--watch")
     screen.until("q quit")
     screen.press("\x03")
-    screen.until("\x1b[?25h\x1b[?1049l")
+    screen.until("\x1b[?1049l")
     assert screen.close() == 130
 
 

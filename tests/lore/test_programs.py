@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from portlore.building import PROGRAMS, all_programs
 from portlore.errors import ParseError
@@ -104,10 +106,16 @@ def test_a_command_line_is_not_read_where_the_file_tells() -> None:
     assert open_programs().find("x", "/opt/unknown", never) is None
 
 
+@given(st.text(max_size=20), st.lists(st.text(max_size=20), max_size=4))
+def test_any_name_and_command_line_are_looked_up(name: str, command: list[str]) -> None:
+    open_programs().find(name, f"/usr/bin/{name}", lambda: command)
+    open_programs().find(name, "/usr/bin/python3", lambda: command)
+
+
 def test_programs_survive_packing() -> None:
     rows = [program for program, _ in parse_programs(ROW, "test")]
     assert list(Programs.of(unpack(memoryview(pack_programs(rows))))) == rows
-    programs = Programs(rows)
+    programs = Programs.of(unpack(memoryview(pack_programs(rows))))
     assert programs.find("java", "/bin/java", lambda: ["java", "web serve"]) == rows[0]
     assert programs.find("java", "/bin/java", lambda: ["java", "web", "serve", "--fast"]) == rows[0]
     assert programs.find("java", "/bin/java", lambda: ["java", "cobweb", "serve"]) is None

@@ -9,7 +9,7 @@ import time
 from portlore.cli.listening import host, when
 from portlore.errors import InputError
 from portlore.listeners.watching import Watcher
-from portlore.render.terminal import Style
+from portlore.render.terminal import NARROW, Style
 from portlore.render.watching import FOOT, HEAD, Screen
 
 TYPE_CHECKING = False
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from portlore.filtering import Choice
     from portlore.listeners import Machine
 
-ENTER, LEAVE = "\x1b[?1049h\x1b[?25l\x1b[2J", "\x1b[?25h\x1b[?1049l"  # xterm's other screen; the cursor hidden
+ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"  # xterm's other screen, the cursor hidden, long lines cut
+LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 SEQUENCES = {  # what terminals send for keys (ECMA-48, xterm)
     "\x1b[A": "up", "\x1b[B": "down", "\x1bOA": "up", "\x1bOB": "down", "\x1b[5~": "page-up", "\x1b[6~": "page-down",
     "\x1b[H": "home", "\x1b[F": "end", "\x1b[1~": "home", "\x1b[4~": "end", "\x1bOH": "home", "\x1bOF": "end",
@@ -95,7 +96,7 @@ def _loop(screen: Screen, watcher: Watcher, style: Style, file: int, every: floa
         if (width, height) != size:
             size, shown = (width, height), []
             output.write("\x1b[2J")
-        fitted = style.replace(width=max(20, width - 1))
+        fitted = style.replace(width=max(NARROW, width - 1))
         frame = screen.frame(fitted, height, time.strftime("%H:%M:%S"))
         changed = [f"\x1b[{n};1H{line}\x1b[K" for n, line in enumerate(frame, 1) if shown[n - 1 : n] != [line]]
         if changed:

@@ -154,9 +154,10 @@ class Machine:
         shared: dict[int, tuple[Owner, ...]] = {}
         found = []
         for one in listeners:
-            if id(one.owners) not in shared:
-                shared[id(one.owners)] = tuple(map(detailed, one.owners))
-            found.append(one.replace(owners=shared[id(one.owners)]))
+            owners = shared.get(id(one.owners))
+            if owners is None:
+                owners = shared[id(one.owners)] = tuple(map(detailed, one.owners))
+            found.append(Listener(one.socket, owners, one.held, one.said, one.judgement, one.why))
         return found
 
 

@@ -7,7 +7,7 @@ from portlore.seen import Program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 INTERPRETERS = ("python", "java", "node", "nodejs", "ruby", "perl", "php", "beam.smp", "mono", "dotnet", "deno", "bun",
                 "lua", "guile", "tclsh", "sh", "bash", "busybox", "gjs", "erl", "R")  # fmt: skip
@@ -24,44 +24,65 @@ def _is_long(argument: str) -> bool:
     return " " in argument or "/" in argument
 
 
+def _index(words: Iterable[tuple[str, int]]) -> bytes:
+    """Words with the numbers of their lines, one after the other: a word is found by searching the bytes."""
+    return b"\n" + b"".join(f"{word}\t{line}\n".encode() for word, line in words)
+
+
 def pack_programs(programs: Sequence[Program]) -> bytes:
     """Programs as one file."""
     lines = []
     for one in programs:
         lists = (BETWEEN.join(words) for words in (one.names, one.arguments, one.services, one.uses))
         lines.append("\t".join((*lists, one.what)))
-    return pack(Lines.sections("programs", lines))
+    arguments = [(word, number) for number, one in enumerate(programs) for word in one.arguments]
+    return pack(
+        {
+            **Lines.sections("programs", lines),
+            "names": _index((name, number) for number, one in enumerate(programs) for name in one.names),
+            "arguments": _index((word, number) for word, number in arguments if not _is_long(word)),
+            "phrases": _index((word, number) for word, number in arguments if _is_long(word)),
+        }
+    )
 
 
 class Programs:
-    """All programs, found by what a process shows. Immutable to its users."""
+    """All programs, found by what a process shows. Immutable to its users; decodes a program when it is found."""
 
-    def __init__(self, programs: Sequence[Program]) -> None:
-        self._all = tuple(programs)
-        self._by_name = {name: one for one in reversed(self._all) for name in one.names}
-        arguments = [(word, one) for one in reversed(self._all) for word in one.arguments]
-        self._by_argument = {word: one for word, one in arguments if not _is_long(word)}
-        self._by_phrase = [(word, one) for word, one in arguments if _is_long(word)]
+    def __init__(self, lines: Lines, names: bytes, arguments: bytes, phrases: bytes) -> None:
+        self._lines, self._names, self._arguments, self._phrases = lines, names, arguments, phrases
+        self._known: dict[int, Program] = {}
 
     @classmethod
     def of(cls, sections: Mapping[str, memoryview]) -> Programs:
         """The programs in the sections of a packed file."""
-        found = []
-        for line in Lines.of(sections, "programs"):
-            *lists, what = line.split("\t")
-            names, arguments, services, uses = [tuple(words.split(BETWEEN)) if words else () for words in lists]
-            found.append(Program(names, arguments, services, uses, what))
-        return cls(found)
+        indexes = [bytes(sections.get(name, b"")) for name in ("names", "arguments", "phrases")]
+        return cls(Lines.of(sections, "programs"), *indexes)
 
     def __iter__(self) -> Iterator[Program]:
-        return iter(self._all)
+        return (self._program(number) for number in range(len(self._lines)))
 
     def __len__(self) -> int:
-        return len(self._all)
+        return len(self._lines)
+
+    def _program(self, number: int) -> Program:
+        found = self._known.get(number)
+        if found is None:
+            *lists, what = self._lines[number].split("\t")
+            names, arguments, services, uses = [tuple(words.split(BETWEEN)) if words else () for words in lists]
+            found = self._known[number] = Program(names, arguments, services, uses, what)
+        return found
+
+    def _find(self, index: bytes, word: str) -> Program | None:
+        if not word or not word.isprintable():
+            return None
+        key = f"\n{word}\t".encode()
+        at = index.find(key)
+        return None if at < 0 else self._program(int(index[at + len(key) : index.index(b"\n", at + len(key))]))
 
     def named(self, name: str) -> Program | None:
         """By the file name of an executable or a process's own name, also with a version at its end."""
-        return self._by_name.get(name) or self._by_name.get(stem_of(name))
+        return self._find(self._names, name) or self._find(self._names, stem_of(name))
 
     def find(self, name: str, path: str, command: Callable[[], Sequence[str]]) -> Program | None:
         """The program of a process: by its executable's ``path``; under an interpreter by its ``command`` line.
@@ -83,12 +104,13 @@ class Programs:
         """By an argument (a whole word, a path's end, what stands before an @), else by the script's name or title."""
         for word in words[1:]:
             for part in (word, word.rpartition("/")[2], word.partition("@")[0]):
-                if (found := self._by_argument.get(part)) is not None:
+                if (found := self._find(self._arguments, part)) is not None:
                     return found
         line = f" {' '.join(words)} "
-        for phrase, one in self._by_phrase:
-            if f" {phrase} " in line or f"/{phrase} " in line:
-                return one
+        for entry in self._phrases.decode().split("\n"):
+            phrase, _, number = entry.partition("\t")
+            if phrase and (f" {phrase} " in line or f"/{phrase} " in line):
+                return self._program(int(number))
         script = next((word for word in words[1:] if not word.startswith("-")), "")
         title = words[0].split(" ")[0].rstrip(":") if words else ""
         return self.named(script.rpartition("/")[2]) or self.named(title)

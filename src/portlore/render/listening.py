@@ -31,6 +31,7 @@ FAMILY_WORDS = {
 }
 SHORT = {"udplite": "udpl"}
 PORT, REACH, WORD = 11, 10, 12  # columns
+SHORTEST = 14  # columns that the address always has
 SLIM = 70  # columns below which a socket has no table line of its own
 MANY_OWNERS = 3
 
@@ -98,6 +99,11 @@ class Page:
 
     def __init__(self, style: Style, when: Callable[[float], str], *, explain: bool = False) -> None:
         self._style, self._when, self._explain = style, when, explain
+        self._places: dict[tuple[str, ...], str] = {}
+        self._owners: dict[int, str] = {}
+        self._ends: dict[tuple[str | None, str], tuple[str, str]] = {}
+        self._belows: dict[int, list[str]] = {}
+        self._kept: list[object] = []
 
     def lines(self, listeners: Iterable[Listener]) -> Iterator[str]:
         """The lines of all sockets, with a heading over the table."""
@@ -109,6 +115,9 @@ class Page:
 
     def heading(self) -> str:
         """The names of the columns."""
+        if self._style.width < SLIM:
+            who = _fit("OWNER", max(2, self._style.width - 2 - PORT - WORD))
+            return self._style.paint(f"  {_fit('PORT', PORT)}{who}JUDGEMENT", BOLD)
         address, owner = self._widths()
         names = _fit("PORT", PORT) + _fit("ADDRESS", address) + _fit("REACH", REACH) + _fit("OWNER", owner)
         return self._style.paint(f"  {names}JUDGEMENT", BOLD)
@@ -116,11 +125,35 @@ class Page:
     def table_line(self, group: Sequence[Listener]) -> str:
         """One socket, or several on the same address, as one line of exactly this width or less."""
         one = group[0]
-        address, owner = self._widths()
+        socket, judgement = one.socket, one.judgement
+        key = (socket.address, socket.family, socket.exposure, socket.device)
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = self._place(one)
+        who = self._owners.get(id(one.owners)) if len(group) == 1 else None
+        if who is None:
+            who = self._owner_cell(group)
+            if len(group) == 1:
+                self._owners[id(one.owners)] = who
+                self._kept.append(one.owners)  # an id lasts as long as what it names
+        ends = self._ends.get((judgement.word, "") if judgement else (None, socket.state))
+        if ends is None:
+            ends = self.sign(one), self._word(one)
+            self._ends[(judgement.word, "") if judgement else (None, socket.state)] = ends
+        return f"{ends[0]} {port_text(one).ljust(PORT)}{place}{who}{ends[1]}"
+
+    def _place(self, one: Listener) -> str:
+        """Address and exposure, where there is room for them."""
+        if self._style.width < SLIM:
+            return ""
+        exposure = one.socket.exposure
+        reach = self._style.paint(_fit(exposure, REACH), EXPOSURE_STYLE.get(exposure, DIM))
+        return _fit(address_text(one), self._widths()[0]) + reach
+
+    def _owner_cell(self, group: Sequence[Listener]) -> str:
         owners = list(dict.fromkeys(owner for each in group for owner in each.owners))
-        cells = _fit(port_text(one), PORT) + _fit(address_text(one), address)
-        reach = self._style.paint(_fit(one.socket.exposure, REACH), EXPOSURE_STYLE.get(one.socket.exposure, DIM))
-        return f"{self.sign(one)} {cells}{reach}{_fit(owner_text(owners), owner)}{self._word(one)}"
+        slim = self._style.width < SLIM
+        return _fit(owner_text(owners), max(2, self._style.width - 2 - PORT - WORD) if slim else self._widths()[1])
 
     def sign(self, one: Listener) -> str:
         """The judgement as a sign."""
@@ -134,7 +167,7 @@ class Page:
     def _widths(self) -> tuple[int, int]:
         """The columns of address and owner."""
         room = self._style.width - 2 - PORT - REACH - WORD
-        address = max(14, min(24, room * 2 // 5))
+        address = max(SHORTEST, min(24, room * 2 // 5))
         return address, room - address
 
     def _wide(self, group: Sequence[Listener]) -> Iterator[str]:
@@ -149,17 +182,25 @@ class Page:
             yield from self._style.paragraph(text, 4)
         yield from self.below(group)
 
-    def below(self, group: Sequence[Listener]) -> Iterator[str]:
+    def below(self, group: Sequence[Listener]) -> list[str]:
         """What explains a socket: its unit, container and command line, and the reason of the judgement."""
         one = group[0]
-        parts = self._details(group)
-        if len(address_text(one)) >= self._widths()[0]:
-            parts.insert(0, address_and_port(one.socket.address, one.socket.port))
-        if parts:
+        socket = one.socket
+        alike = len(group) == 1 and not socket.peer and not socket.namespace and len(address_text(one)) < SHORTEST
+        lines = self._belows.get(id(one.owners)) if alike else None
+        if lines is None:
+            parts = self._details(group)
+            if len(address_text(one)) >= self._widths()[0]:
+                parts.insert(0, address_and_port(socket.address, socket.port))
             dot = " · " if self._style.unicode else " - "
-            yield "    " + self._style.paint(_cut(dot.join(parts), self._style.width - 4), DIM)
-        if self._explain or one.unexpected or (one.judgement is None and one.socket.port < 1024):
-            yield from self._style.paragraph(one.why, 4)
+            detail = "    " + self._style.paint(_cut(dot.join(parts), self._style.width - 4), DIM)
+            lines = [detail] if parts else []
+            if alike:
+                self._belows[id(one.owners)] = lines
+                self._kept.append(one.owners)
+        if self._explain or one.unexpected or (one.judgement is None and socket.port < 1024):
+            return [*lines, *self._style.paragraph(one.why, 4)]
+        return lines
 
     def _details(self, group: Sequence[Listener]) -> list[str]:
         one = group[0]

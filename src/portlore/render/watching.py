@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     Key = tuple[object, ...]
 
 MARKED = 10.0  # seconds that what appeared and what vanished stays marked
-KEYS = "↑↓ move · enter expand · / filter · s sort · e exposed · u unexpected · p pause · q quit"
-PLAIN_KEYS = "up/down move, enter expand, / filter, s sort, e exposed, u unexpected, p pause, q quit"
+KEYS = "q quit  ↑↓ move  ↵ open  / filter  s sort  e exposed  u unexpected  p pause"
+PLAIN_KEYS = "q quit  jk move  enter open  / filter  s sort  e exposed  u unexpected  p pause"
 HEAD = 3  # lines above the rows
 FOOT = 1  # lines below
 
