@@ -2,8 +2,8 @@
 
     python benchmarks/listening.py [--command PATH] [--runs N] [--sockets 10000] [--processes 100]
 
-Needs root (every tool then sees every process) and a network namespace, which it makes for itself: the sockets of the
-test listen there on loopback and nowhere else. ``--command`` is an installed ``portlore`` (default: this checkout's).
+Needs root (every tool then sees every process). It makes namespaces of network and processes for itself: the sockets
+of the test listen there on loopback and nowhere else. ``--command`` is an installed ``portlore`` (default: this checkout's).
 Wall times are the smallest and the median of N runs of a whole process, all tools taken in turn.
 """
 
@@ -126,7 +126,7 @@ def main() -> None:
     if not args.inside:
         if os.geteuid() or not shutil.which("unshare"):
             sys.exit("benchmarks/listening.py: needs root and unshare, to make a network namespace of its own")
-        inside = ["unshare", "-n", sys.executable, __file__, "--inside", *sys.argv[1:]]
+        inside = ["unshare", "-n", "-p", "-f", "--mount-proc", sys.executable, __file__, "--inside", *sys.argv[1:]]
         sys.exit(subprocess.run(inside, check=False).returncode)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     import resource

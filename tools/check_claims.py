@@ -1,4 +1,4 @@
-"""Look every claim's words up again in the package they were taken from.
+"""Look the words of every claim, and of every program's row, up again in the package they were taken from.
 
     python tools/check_claims.py [--cache DIR]… [--sample N --seed S] [FILE…]
 
@@ -32,9 +32,11 @@ from pathlib import Path
 from typing import IO, NamedTuple
 from urllib.parse import unquote
 
+from portlore.lore.program_schema import parse_programs
 from portlore.lore.schema import parse_claims
+from portlore.model import Source
 
-CLAIMS = Path(__file__).parent.parent / "src/portlore/lore/claims"
+LORE = Path(__file__).parent.parent / "src/portlore/lore"
 PACKAGE = re.compile(r"pkg:(deb/debian|pypi|npm)/([^@]+)@([^#]+)#(.+)")
 LARGEST = 100_000_000  # bytes; a larger package is not downloaded
 BROKEN = (OSError, EOFError, subprocess.CalledProcessError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
@@ -142,13 +144,22 @@ def quotes(files: list[Path]) -> list[Quote]:
     """All sources in the files that name a package."""
     found = []
     for file in files:
-        for claim in parse_claims(file.read_text(encoding="utf-8"), file.name):
-            for source in claim.sources:
-                if source.how == "package file" and (parts := PACKAGE.fullmatch(source.url)):
-                    kind, name, version, path = map(unquote, parts.groups())
-                    package = Package(kind, name, version)
-                    found.append((f"{file.name}: {claim.ports} {claim.name}", package, path, source.evidence))
+        for where, source in told(file):
+            if source.how == "package file" and (parts := PACKAGE.fullmatch(source.url)):
+                kind, name, version, path = map(unquote, parts.groups())
+                found.append((f"{file.name}: {where}", Package(kind, name, version), path, source.evidence))
     return found
+
+
+def told(file: Path) -> list[tuple[str, Source]]:
+    """What a file of claims or of programs says, in short, with each source."""
+    text = file.read_text(encoding="utf-8")
+    if text.lstrip().startswith("[[program]]"):
+        rows = parse_programs(text, file.name)
+        return [(" ".join(program.names or program.arguments), source) for program, source in rows]
+    return [
+        (f"{claim.ports} {claim.name}", source) for claim in parse_claims(text, file.name) for source in claim.sources
+    ]
 
 
 def check(chosen: list[Quote], caches: list[Path]) -> int:
@@ -180,12 +191,14 @@ def check(chosen: list[Quote], caches: list[Path]) -> int:
 def main() -> int:
     """Parse the arguments and check."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="claims files (default: all)")
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="files of claims or programs (default: all)"
+    )
     parser.add_argument("--cache", action="append", type=Path, metavar="DIR", help="where archives are kept")
     parser.add_argument("--sample", type=int, metavar="N", help="check only N sources, drawn by chance")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="the same seed draws the same sources")
     args = parser.parse_args()
-    chosen = quotes(args.files or sorted(CLAIMS.glob("*.toml")))
+    chosen = quotes(args.files or [*sorted(LORE.glob("claims/*.toml")), *sorted(LORE.glob("programs/*.toml"))])
     if args.sample is not None:
         chosen = random.Random(args.seed).sample(chosen, min(args.sample, len(chosen)))  # noqa: S311
     with tempfile.TemporaryDirectory(prefix="check-claims-") as temporary:

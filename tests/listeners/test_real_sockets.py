@@ -474,3 +474,35 @@ def test_a_protocol_that_this_kernel_does_not_have_is_never_asked_for(monkeypatc
     table.close()
     assert {"tcp", "udp"} <= set(asked)
     assert ("sctp" in asked) <= ("SCTP" in Path("/proc/net/protocols").read_text())
+
+
+NGINX = """\
+pid {0}/pid; error_log {0}/log;
+events {{}}
+http {{ access_log off; server {{ listen 80; }} server {{ listen 5432; }} }}
+"""
+SERVERS = """\
+ip link set lo up
+nginx -c {0}/nginx.conf
+redis-server --bind 127.0.0.1 --port 6379 --daemonize yes --dir {0} --save "" >/dev/null
+"$@" wait 6379 --timeout 20 >/dev/null; "$@" wait 80 --timeout 20 >/dev/null
+"$@" listening --json
+kill $(cat {0}/pid); redis-cli -p 6379 shutdown nosave
+"""
+
+
+@pytest.mark.skipif(
+    not shutil.which("nginx") or not shutil.which("redis-server"), reason="needs nginx and redis-server"
+)
+def test_real_servers_are_known_and_a_squatter_among_them(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text(NGINX.format(tmp_path))
+    script = SERVERS.format(tmp_path)
+    inside = ["unshare", "-n", "sh", "-c", script, "sh", *command]
+    done = subprocess.run(inside, capture_output=True, text=True, check=False)
+    rows = json.loads(done.stdout)["listeners"]
+    told = {row["port"]: (row["judgement"], row["owners"][0]["process"]["name"]) for row in rows}
+    assert told == {80: ("expected", "nginx"), 5432: ("squatting", "nginx"), 6379: ("expected", "redis-server")}
+    (web,) = at(rows, 80)
+    assert {owner["user"] for owner in web["owners"]} == {"root", "www-data"} or len(
+        web["owners"]
+    ) > 1  # master and workers

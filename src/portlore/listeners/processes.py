@@ -115,7 +115,7 @@ def command_of(pid: int) -> tuple[str, ...]:
     """The words of a process's command line; empty for a kernel thread and one that has ended."""
     data = read_bytes(f"/proc/{pid}/cmdline") or b""
     words = data[:FULL].removesuffix(b"\0").split(b"\0") if data else []
-    return tuple([word.decode("utf-8", "backslashreplace") for word in words])
+    return tuple([word.decode("utf-8", "backslashreplace").rstrip(" ") for word in words])
 
 
 def with_details(process: Process) -> Process:

@@ -53,19 +53,19 @@ def address_text(one: Listener) -> str:
 
 def owner_text(owners: Sequence[Owner]) -> str:
     """Who holds a socket, in a few words: names with their processes, and the user."""
-    by_name: dict[tuple[str, str], list[int]] = {}
+    by_name: dict[str, tuple[list[int], list[str]]] = {}
     for owner in owners:
         process = owner.process
-        name = process.name if isinstance(process, Process) else _hidden(owner)
-        user = owner.user if owner.user is not None else "" if owner.uid is None else str(owner.uid)
+        pids, users = by_name.setdefault(process.name if isinstance(process, Process) else _hidden(owner), ([], []))
         if isinstance(process, Process):
-            by_name.setdefault((name, user), []).append(process.pid)
-        else:
-            by_name.setdefault((name, user), [])
+            pids.append(process.pid)
+        user = owner.user if owner.user is not None else "" if owner.uid is None else str(owner.uid)
+        if user and user not in users:
+            users.append(user)
     parts = []
-    for (name, user), held in by_name.items():
-        more = f"{held[0]}" + (f"+{len(held) - 1}" if len(held) > 1 else "") if held else ""
-        parts.append(" ".join(filter(None, (name, more, f"({user})" if user else ""))))
+    for name, (pids, users) in by_name.items():
+        numbers = f"{pids[0]}" + (f"+{len(pids) - 1}" if len(pids) > 1 else "") if pids else ""
+        parts.append(" ".join(filter(None, (name, numbers, f"({', '.join(users)})" if users else ""))))
     left = len(parts) - MANY_OWNERS
     return ", ".join(parts[:MANY_OWNERS]) + (f" and {left} more" if left > 0 else "")
 
