@@ -3,7 +3,8 @@
     python benchmarks/listening.py [--command PATH] [--runs N] [--sockets 10000] [--processes 100]
 
 Needs root (every tool then sees every process). It makes namespaces of network and processes for itself: the sockets
-of the test listen there on loopback and nowhere else. ``--command`` is an installed ``portlore`` (default: this checkout's).
+of the test listen there on loopback and nowhere else. ``--command`` is an installed ``portlore`` (default: this
+checkout's).
 Wall times are the smallest and the median of N runs of a whole process, all tools taken in turn.
 """
 

@@ -19,7 +19,7 @@ from seeing import hidden, listener, owner
 from portlore.comparing import ChangeWord, compare, label, owners_of, parse_listeners
 from portlore.errors import InputError, ParseError
 from portlore.filtering import SORTS, Choice, choose, in_order, parse_wanted
-from portlore.render.classic import CLASSIC
+from portlore.render.classic import CLASSIC, Holder
 from portlore.render.formats import FORMATS, Document
 from portlore.render.listening import Page, summary
 from portlore.render.listing import listener_changes
@@ -54,6 +54,10 @@ QUERIES = [
     ("named", [DNS]),
     ("domain", [DNS]),
     ("127.0.0.1", [POSTGRES, HOSTILE]),
+    ("127.0.0.1:5432", [POSTGRES]),
+    ("*:80", [NGINX]),
+    ("[::]:7035", [NODE]),
+    ("10.0.0.1:80", []),
     ("nothing", []),
 ]
 
@@ -74,13 +78,15 @@ def test_several_questions_are_alternatives_and_options_narrow_them() -> None:
     assert not Choice().narrow
 
 
-@pytest.mark.parametrize("text", ["70000", ":70000", "8000-", "9000-8000", "", ":", "007"])
+@pytest.mark.parametrize(
+    "text", ["70000", ":70000", "8000-", "9000-8000", "", ":", "007", "53/ucp", "80/", "127.0.0.1:70000"]
+)
 def test_a_number_that_is_no_port_is_an_error(text: str) -> None:
     with pytest.raises(InputError):
         parse_wanted(text)
 
 
-@pytest.mark.parametrize("text", ["389-ds", "9pfs", "nginx/x", "80/nginx"])
+@pytest.mark.parametrize("text", ["389-ds", "9pfs", "nginx/x", "a:80"])
 def test_a_name_may_begin_with_a_digit(text: str) -> None:
     assert parse_wanted(text).word == text
 
@@ -165,7 +171,7 @@ def test_sockets_of_one_address_share_a_line() -> None:
 
 @pytest.mark.parametrize("name", CLASSIC)
 def test_classic_views_let_nothing_raw_through(name: str) -> None:
-    for line in CLASSIC[name](ALL, lambda pid: ("/bin/x\x1b[0m",)):
+    for line in CLASSIC[name](ALL, lambda pid: Holder("n\x1b[0m x", "u", "/bin/x\x1b[0m")):
         assert line.isprintable()
 
 
@@ -215,8 +221,8 @@ def test_a_listener_is_known_by_container_unit_or_program() -> None:
 def test_json_and_ndjson_are_both_read() -> None:
     whole = "".join(FORMATS["json"](Document({}, (("listeners", encoded(ALL)),))))
     lines = "".join(FORMATS["ndjson"](Document({}, (("listeners", encoded(ALL)),))))
-    assert parse_listeners(whole, "a") == parse_listeners(lines, "b") == rows(*ALL)
-    assert parse_listeners(lines.splitlines()[0], "c") == rows(NGINX)
+    assert parse_listeners(whole, "a") == parse_listeners(lines, "b") == (rows(*ALL), {})
+    assert parse_listeners(lines.splitlines()[0], "c")[0] == rows(NGINX)
 
 
 WRONG = ["", "x", "[]", "{}", '{"listeners": 3}', '{"listeners": [3]}', '{"listeners": [{"transport": "tcp"}]}',
@@ -248,7 +254,7 @@ def test_any_json_is_compared_or_refused(value: object) -> None:
         {"listeners": [{"transport": "tcp", "address": "::", "port": 1, "owners": [value]}]},
     ):
         try:
-            found = parse_listeners(json.dumps(document), "x")
+            found, _ = parse_listeners(json.dumps(document), "x")
         except ParseError:
             continue
         compare(found, [])

@@ -10,10 +10,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from seeing import hidden, listener, owner
 
-from portlore.judging import Judge, Speaker
+from portlore.judging import Judge, Speaker, called
+from portlore.listeners.kernel import part_named
 from portlore.model import ClaimKind, OwnLabel, PortRange, Verdict
 from portlore.opening import load, open_programs
-from portlore.seen import Exposure, JudgementWord, Listener, Reason
+from portlore.seen import Exposure, JudgementWord, Listener, Program, Reason
 
 JUDGEMENTS = [  # port, transport, program, judgement: known from the registry and the programs' manuals
     (80, "tcp", "nginx", "expected"),
@@ -128,6 +129,46 @@ def test_neighbouring_ports_are_judged_each_by_its_own_record_in_any_order() -> 
         facts = load().lookup(port, "udp")
         assert said.status == facts.status
         assert said.names[:1] == ((facts.name,) if facts.name else ())
+
+
+def test_a_clients_udp_socket_is_neither_unexpected_nor_squatting() -> None:
+    judge = Judge(load(), PortRange(32768, 60999))
+    dns = (Speaker("dnsmasq", open_programs().named("dnsmasq")),)
+    _, free = judge.judge("udp", 50001, dns)
+    assert (free.word, free.passing) == ("unregistered", True)
+    assert not listener(50001, "0.0.0.0", transport="udp").replace(judgement=free).unexpected
+    _, taken = judge.judge("udp", 47808, dns)  # bacnet's
+    assert taken.word == "unknown"
+    assert "most likely a client" in taken.why
+
+
+@pytest.mark.parametrize(("port", "name"), [(6010, "sshd"), (3306, "haproxy"), (5666, "xinetd"), (465, "stunnel4")])
+def test_a_program_that_passes_on_what_it_is_given_squats_nowhere(port: int, name: str) -> None:
+    one = listener(port, "0.0.0.0", owner(name))
+    assert one.judgement is not None
+    assert one.judgement.word in (JudgementWord.UNKNOWN, JudgementWord.EXPECTED)
+    assert one.judgement.word is JudgementWord.EXPECTED or "look behind it" in one.why
+
+
+def test_a_story_of_a_whole_range_refutes_only_where_nothing_is_registered() -> None:
+    """600-1023 is not NetInfo's; 993 is imaps' all the same, and nginx there is a squatter like any other."""
+    assert listener(993, "0.0.0.0", owner("nginx")).judgement.word is JudgementWord.SQUATTING  # type: ignore[union-attr]
+    free = next(p for p in range(600, 1023) if not load().lookup(p).name)
+    assert listener(free).judgement.word is JudgementWord.REFUTED  # type: ignore[union-attr]
+
+
+def test_the_kernels_wireguard_is_customary_on_its_port() -> None:
+    part = part_named("WireGuard (wg0), most likely")
+    assert part is not None
+    program = Program((), (), part.services, part.uses, part.what)
+    assert Judge(load()).judge("udp", 51820, (Speaker(part.what, program),))[1].word == "customary"
+
+
+def test_a_process_is_called_by_its_name_and_by_what_it_is_found_to_be() -> None:
+    assert called("nginx", open_programs().named("nginx")) == "nginx"
+    found = open_programs().find("python3", "/usr/bin/python3", lambda: ["python3", "-m", "http.server"])
+    assert called("python3", found) == "python3 (http.server)"
+    assert called("python3", None) == "python3"
 
 
 def test_udp_lite_has_udps_numbers() -> None:

@@ -1,7 +1,7 @@
 """Draw a page of the terminal as an SVG: the picture in README is made from the program's real output.
 
-    python tools/picture.py 703 docs/images/703.svg [LINES]
-    tools/picture_listening.sh        docs/images/listening.svg, of real servers in a network namespace
+python tools/picture.py 703 docs/images/703.svg [LINES]
+tools/picture_listening.sh        docs/images/listening.svg, of real servers in a network namespace
 """
 
 from __future__ import annotations
@@ -55,7 +55,11 @@ def main() -> None:
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 34
     environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH), "PYTHONUTF8": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "portlore", *question.split()], capture_output=True, text=True, env=environment, check=True
+        [sys.executable, "-m", "portlore", *question.split()],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(svg([f"\x1b[2m$\x1b[0m portlore {question}", "", *done.stdout.splitlines()[:count]]), "utf-8")

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     Row = Mapping[str, Any]
-    Place = tuple[str, str, str, str]
+    Place = tuple[str, str, str, str, str]
 
 LASTING = (".service", ".socket", ".mount")  # units whose names stay; scopes and slices are made for a session
-COMPARED = ("exposure", "family", "device", "user", "judgement")
+COMPARED = ("exposure", "family", "user", "judgement")
 TRANSPORTS = ("tcp", "udp", "sctp", "dccp", "udplite", "raw")
 
 
@@ -74,14 +74,17 @@ def owners_of(row: Row) -> str:
 def _place(row: Row) -> Place:
     port = row.get("port")
     number = str(row.get("protocol", "")) if port is None else str(port)
-    return str(row["transport"]), str(row["address"]), number, str(row.get("namespace") or "")
+    device, namespace = str(row.get("device") or ""), str(row.get("namespace") or "")
+    return str(row["transport"]), str(row["address"]), number, device, namespace
 
 
 def compare(before: Sequence[Row], after: Sequence[Row]) -> list[ListenerChange]:
     """The differences, by port. Connections are left out: they come and go."""
     old, new = _by_place(before), _by_place(after)
     changes = []
-    for place in sorted(old.keys() | new.keys(), key=lambda p: (int(p[2]) if p[2].isdigit() else -1, p)):
+    for place in sorted(
+        old.keys() | new.keys(), key=lambda p: (int(p[2]) if p[2].isascii() and p[2].isdecimal() else -1, p)
+    ):
         was, now = old.get(place, {}), new.get(place, {})
         gone = [was[key] for key in was if key not in now]
         come = [now[key] for key in now if key not in was]
@@ -129,8 +132,11 @@ def _change(change: ChangeWord, row: Row, field: str = "", before: str = "", aft
     )
 
 
-def parse_listeners(text: str, where: str) -> list[Row]:
-    """The rows of a JSON document or of NDJSON lines; :class:`ParseError` names what is no listener."""
+def parse_listeners(text: str, where: str) -> tuple[list[Row], Row]:
+    """The rows of a JSON document or of NDJSON lines, and what was asked (empty where it does not say).
+
+    :class:`ParseError` names what is no listener.
+    """
     import json
 
     do = "write the file with `portlore listening --json`"
@@ -151,7 +157,8 @@ def parse_listeners(text: str, where: str) -> list[Row]:
     for number, row in enumerate(rows, 1):
         if not _is_listener(row):
             raise ParseError(f"reading {where}", f"entry {number} is no listener", do)
-    return rows
+    asked = document.get("asked")
+    return rows, asked if isinstance(asked, dict) else {}
 
 
 def _is_listener(row: object) -> bool:

@@ -12,29 +12,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
-    from portlore.seen import Listener
+    from portlore.seen import Listener, Owner
 
 TRANSPORTS = (*Transport, "udplite", "raw")
 
 
 class Wanted(Value):
-    """A question: ``ports`` and ``transport``, or a ``word`` that names a process, unit, container or service."""
+    """A question: ``ports``, ``transport`` and ``address``, or a ``word`` that names a process, unit or service."""
 
     ports: PortRange | None
     transport: str | None
     word: str
+    address: str = ""
 
 
 def parse_wanted(text: str) -> Wanted:
-    """``5432``, ``:8000-9000``, ``53/udp``, ``nginx``; :class:`InputError` for a number that is no port."""
+    """``5432``, ``:8000-9000``, ``53/udp``, ``127.0.0.1:80``, ``nginx``; :class:`InputError` for what is nearly one."""
+    ask = f"listeners of {text!r}"
+    if not text.strip(":"):
+        raise InputError(ask, "neither a port nor a name", "ask for 5432, :8000-9000 or nginx")
     plain, slash, transport = text.removeprefix(":").partition("/")
-    if not plain[:1].isdigit() or (slash and transport.lower() not in TRANSPORTS):
-        if not text or (text.startswith(":") and len(text) == 1):
-            raise InputError(f"listeners of {text!r}", "neither a port nor a name", "ask for 5432, :8000-9000 or nginx")
+    address, colon, port = plain.rpartition(":")
+    if not colon or not port[:1].isdigit():
+        address, port = "", plain
+    number = port.replace("-", "")
+    if not (number.isascii() and number.isdigit()) or (address and not _is_address(address)):
         return Wanted(None, None, text)
-    if not plain.replace("-", "").isdigit():  # 389-ds, 9pfs: a name that begins with a digit
-        return Wanted(None, None, text)
-    return Wanted(PortRange.parse(plain), transport.lower() or None, "")
+    if slash and transport.lower() not in TRANSPORTS:
+        raise InputError(ask, f"{transport!r} is no transport", f"write {port}/tcp, {port}/udp or {port}")
+    return Wanted(PortRange.parse(port), transport.lower() or None, "", address.strip("[]"))
+
+
+def _is_address(text: str) -> bool:
+    """Whether something before a colon may be an address: ``*``, ``127.0.0.1``, ``[::1]``."""
+    return text == "*" or (text[0] == "[" and text[-1] == "]") or text.replace(".", "").isdigit()
 
 
 def fits(one: Listener, wanted: Wanted) -> bool:
@@ -42,6 +53,9 @@ def fits(one: Listener, wanted: Wanted) -> bool:
     socket = one.socket
     if wanted.ports is not None:
         right = wanted.transport is None or wanted.transport == socket.transport
+        if wanted.address:
+            wild = wanted.address == "*" and socket.exposure is Exposure.ALL
+            right = right and (wild or wanted.address.lower() == socket.address)
         return right and socket.transport != "raw" and socket.port in wanted.ports
     word = wanted.word.lower()
     return any(word == name or word == name.partition(".")[0] for name in names_of(one))
@@ -62,6 +76,10 @@ def names_of(one: Listener) -> set[str]:
             found |= {str(owner.container.name or "").lower(), owner.container.id[:12], owner.container.id}
             found.add(str(owner.container.pod or "").rpartition("/")[2])
     return found - {""}
+
+
+def _users(owner: Owner) -> tuple[str, ...]:
+    return (owner.user or "",) if owner.uid is None else (owner.user or "", str(owner.uid))
 
 
 class Choice(Value):
@@ -86,7 +104,7 @@ class Choice(Value):
             return False
         if self.transport is not None and one.socket.transport != self.transport:
             return False
-        if self.user is not None and not any(self.user in (owner.user, str(owner.uid)) for owner in one.owners):
+        if self.user is not None and not any(self.user in _users(owner) for owner in one.owners):
             return False
         return not self.wanted or any(fits(one, wanted) for wanted in self.wanted)
 

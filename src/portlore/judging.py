@@ -46,6 +46,13 @@ class Speaker(Value):
     hidden: bool = False
 
 
+def called(name: str, program: Program | None) -> str:
+    """What to call a process: its own name, and the program that it is found to be where that differs."""
+    if program is None or name in program.names or any(name.startswith(known) for known in program.names):
+        return name
+    return f"{name} ({(program.names or program.arguments)[0]})"
+
+
 class Judge:
     """Holds sockets against a book.
 
@@ -101,7 +108,7 @@ class Judge:
         return Said(status, names, self._book.lore.about(port, on))
 
     def client(self, socket: Socket, *, offered: bool = False) -> tuple[Said | None, str]:
-        """What the far end of a client's socket is registered for, and why the near end has the number it has.
+        """What is said of a client's own port, and why it has that number: what its far end is registered for.
 
         ``offered``: something listens on the near end's port, so that the client is the far end.
         """
@@ -111,12 +118,13 @@ class Judge:
             said = self.said(socket.transport, socket.port)
             name = f" ({said.names[0]})" if said.names else ""
             return said, f"a client at {socket.peer} is connected to what listens on {socket.port}{name}"
-        said = self.said(socket.transport, socket.peer_port)
+        far = self.said(socket.transport, socket.peer_port)
+        said = self.said(socket.transport, socket.port)
         where = f"[{socket.peer}]" if ":" in socket.peer else socket.peer
-        to = f"{where}:{socket.peer_port}" + (f" ({said.names[0]})" if said.names else "")
+        to = f"{where}:{socket.peer_port}" + (f" ({far.names[0]})" if far.names else "")
         if socket.port >= USER_FIRST:
             return said, f"the source port of a connection to {to}"
-        reason = next((why for names, why in RESERVED_REASONS if not set(names).isdisjoint(said.names)), ANY_REASON)
+        reason = next((why for names, why in RESERVED_REASONS if not set(names).isdisjoint(far.names)), ANY_REASON)
         return said, f"only the source port of a connection to {to}: its client took a reserved port, {reason}"
 
 
@@ -133,7 +141,7 @@ def _judge(
     for label in own:
         return Judgement(JudgementWord.EXPECTED, f"your portlore.toml gives this port to {label.name}")
     uses = [c for c in said.claims if c.verdict is not Verdict.CONTRADICTED and c.kind not in NOT_A_USE]
-    narrow = [c for c in uses if sum(map(len, ranges(c))) <= NARROW]
+    narrow = [c for c in uses if _is_narrow(c)]
     for one in speakers:
         for claim in uses:
             if one.program is not None and claim.name in one.program.uses:
@@ -142,10 +150,17 @@ def _judge(
                 return Judgement(JudgementWord.CUSTOMARY, why)
     called = _called(speakers)
     for claim in said.claims:
-        if _names_a_user(claim) and claim.verdict is Verdict.CONTRADICTED:
+        if _names_a_user(claim) and (not names or _is_narrow(claim)):
             why = f"the story that this port is {claim.name}'s is false; {called} holds it, so look what it speaks"
             return Judgement(JudgementWord.REFUTED, why)
     known = [one for one in speakers if one.program is not None]
+    passes_on = next((one for one in known if one.program and one.program.forwards), None)
+    if names and passing:
+        why = f"registered for {registered}; in the ephemeral range: most likely a client waits for answers here"
+        return Judgement(JudgementWord.UNKNOWN, why)
+    if names and passes_on:
+        why = f"registered for {registered}; {passes_on.called} passes on what it is given, so look behind it"
+        return Judgement(JudgementWord.UNKNOWN, why)
     if names and known and len(known) == len(speakers):
         program = known[0].program
         serves = _listed((program.services or program.uses)[:2]) if program else ""
@@ -156,18 +171,22 @@ def _judge(
             known_uses = _listed(list(dict.fromkeys(claim.name for claim in narrow))[:2])
             why += f"; {known_uses} may use it, but {called} is not known to be that"
         elif passing:
-            why += "; it lies in the ephemeral range: most likely a client waits for answers here"
+            why += "; in the ephemeral range: most likely a client waits for answers here"
         else:
             why += ", and no other use of it is known"
-        return Judgement(JudgementWord.UNREGISTERED, why)
+        return Judgement(JudgementWord.UNREGISTERED, why, passing)
     hidden = any(one.hidden for one in speakers)
     cannot = "its owner is hidden" if hidden else f"what {called} speaks is not known from its name"
     return Judgement(JudgementWord.UNKNOWN, f"registered for {registered}; {cannot}")
 
 
 def _names_a_user(claim: Claim) -> bool:
-    """Whether a story gives the port to somebody ("Modbus"), rather than telling how ports are (a sentence)."""
-    return claim.kind is ClaimKind.STORY and " " not in claim.name
+    """Whether a false story gives the port to somebody ("Modbus"), rather than telling how ports are (a sentence)."""
+    return claim.kind is ClaimKind.STORY and claim.verdict is Verdict.CONTRADICTED and " " not in claim.name
+
+
+def _is_narrow(claim: Claim) -> bool:
+    return sum(map(len, ranges(claim))) <= NARROW
 
 
 def _called(speakers: Sequence[Speaker]) -> str:

@@ -142,7 +142,8 @@ class Owner(Value):
 class Program(Value):
     """What a program is known to serve: registered service names, and names of claims.
 
-    Found by one of its ``names`` or, under an interpreter, by a word of its ``arguments``.
+    Found by one of its ``names`` or, under an interpreter, by a word of its ``arguments``. ``forwards``: it passes on
+    whatever it is given (an SSH tunnel, a TCP proxy, inetd), so that its port tells nothing of what speaks there.
     """
 
     names: tuple[str, ...]
@@ -150,6 +151,7 @@ class Program(Value):
     services: tuple[str, ...]
     uses: tuple[str, ...]
     what: str
+    forwards: bool = False
 
 
 class Said(Value):
@@ -161,10 +163,11 @@ class Said(Value):
 
 
 class Judgement(Value):
-    """A word and its reason in one sentence."""
+    """A word and its reason in one sentence. ``passing``: most likely a client's socket, soon gone."""
 
     word: JudgementWord
     why: str
+    passing: bool = False
 
 
 class Listener(Value):
@@ -187,5 +190,5 @@ class Listener(Value):
             return False
         word = self.judgement.word
         if word is JudgementWord.UNREGISTERED:
-            return self.socket.exposure is not Exposure.LOOPBACK
+            return self.socket.exposure is not Exposure.LOOPBACK and not self.judgement.passing
         return word in (JudgementWord.SQUATTING, JudgementWord.REFUTED)

@@ -70,7 +70,7 @@ def test_listening_finds_a_socket_by_its_port_and_its_program(command: list[str]
 
 def test_the_document_tells_when_where_and_what_could_not_be_seen(command: list[str]) -> None:
     told = json.loads(run(command, "listening", "--json").stdout)
-    assert list(told) == ["snapshot", "host", "notes", "listeners"]
+    assert list(told) == ["snapshot", "host", "asked", "notes", "listeners"]
     assert told["host"] == os.uname().nodename
 
 
@@ -144,7 +144,7 @@ def test_stop_ends_the_listener_and_says_that_the_port_is_free(command: list[str
     with server() as (one, port):
         done = run(command, "stop", str(port), "--yes")
         assert (done.returncode, one.wait(5)) == (0, -signal.SIGTERM)
-        assert f"{port} is free" in done.stdout
+        assert f"{port}/tcp is free" in done.stdout
     assert run(command, "stop", str(port), "--yes").returncode == 1
 
 
@@ -183,6 +183,64 @@ def test_stop_says_who_starts_it_again_and_that_it_came_back(command: list[str])
         finally:
             keeper.kill()
             run(command, "stop", str(port), "--yes")
+
+
+def test_stop_answers_scripts_with_an_object(command: list[str]) -> None:
+    assert run(command, "stop", "1", "--json").returncode == 2  # nobody to ask
+    with server() as (one, port):
+        told = json.loads(run(command, "stop", str(port), "--yes", "--json").stdout)
+        assert told["stopped"] == [{"pid": one.pid, "name": told["stopped"][0]["name"], "killed": False}]
+        assert (told["free"], told["port"], told["transport"], told["listeners"]) == (True, port, "tcp", [])
+
+
+def test_stop_takes_tcp_alone_unless_told_otherwise(command: list[str]) -> None:
+    with server() as (_, port), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", port))  # this process: stopping it would end the test
+        assert run(command, "stop", str(port), "--yes").returncode == 0
+
+
+SHELL = """
+import os, socket, subprocess, sys
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); s.set_inheritable(True)
+other = subprocess.Popen(["sleep", "60"], close_fds=False)
+done = subprocess.run([*sys.argv[1:], "stop", str(s.getsockname()[1]), "--yes"], close_fds=False, capture_output=True)
+print(other.wait(), done.stderr.decode())
+"""
+
+
+def test_stop_spares_the_shell_that_it_was_typed_into(command: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", SHELL, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0  # the process in between lives
+    assert done.stdout.startswith("-15 ")  # the other holder does not
+    assert "which you are in, holds it too" in done.stdout
+
+
+def test_stop_refuses_a_forwarder_and_names_the_container() -> None:
+    from portlore.cli.stop import _targets
+
+    behind = Owner(0, "root", None, Container("docker", "ab" * 32, "web"), Process(4711, "nginx"))
+    one = listener(22, "0.0.0.0", behind).replace(held=((99, 3),))
+    with pytest.raises(PolicyRefused) as caught:
+        _targets([one], "22/tcp")
+    assert "docker stop web" in caught.value.do
+
+
+def test_a_group_of_more_than_a_thousand_processes_is_ended_without_select() -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    kept = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        with subprocess.Popen(["sleep", "60"]) as one:
+            target = Target.of(one.pid, "sleep")
+            assert target is not None
+            assert target.descriptor > 1023
+            assert end([target], 5, lambda left: None) == []
+    finally:
+        for file in kept:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_stop_refuses_its_own_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,6 +303,44 @@ def test_compare_tells_what_changed_since(command: list[str], tmp_path: Path) ->
     assert run(command, "compare", str(before), str(before)).stdout == "nothing changed\n"
     piped = run(command, "compare", "-", str(before), input=before.read_text())
     assert (piped.stdout, piped.returncode) == ("nothing changed\n", 0)
+
+
+def test_compare_asks_again_as_the_list_was_asked_for(command: list[str], tmp_path: Path) -> None:
+    with server() as (_, port):
+        file = tmp_path / "one.json"
+        file.write_text(run(command, "listening", str(port), "--json").stdout)
+        told = json.loads(run(command, "compare", str(file), "--json").stdout)
+        assert told["changes"] == []  # what else listens is no news
+        every = tmp_path / "all.json"
+        every.write_text(run(command, "listening", "--json").stdout)
+        assert "other options" in run(command, "compare", str(file), str(every)).stderr
+        file.write_text(file.read_text().replace(f'["{port}"]', '"x"'))
+        assert run(command, "compare", str(file)).returncode == 2
+
+
+def test_what_the_reader_does_not_wait_for_keeps_its_exit_status(command: list[str]) -> None:
+    script = 'set -o pipefail; "$@" listening 1-65535 --transport tcp --full --json | head -c1 >/dev/null; exit $?'
+    with server():
+        assert subprocess.run(["bash", "-c", script, "bash", *command], check=False).returncode == 0
+
+
+def test_json_keeps_names_in_any_locale(command: list[str]) -> None:
+    with socket.socket() as own:
+        own.bind(("127.0.0.1", 0))
+        own.listen()
+        port = str(own.getsockname()[1])
+        comm = Path("/proc/self/comm")
+        before = comm.read_text()
+        try:
+            comm.write_text("späň😀")
+            environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+            words = [*command, "listening", port, "--json"]
+            done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+        finally:
+            comm.write_text(before)
+    assert done.stdout.isascii()
+    names = {o["process"]["name"] for row in json.loads(done.stdout)["listeners"] for o in row["owners"]}
+    assert "späň😀" in names
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff\xfe", b"703"])
@@ -325,6 +421,19 @@ def test_watch_leaves_the_terminal_as_it_was_when_interrupted(command: list[str]
     screen.press("\x03")
     screen.until("\x1b[?1049l")
     assert screen.close() == 130
+
+
+def test_watch_gives_the_terminal_back_when_it_is_told_to_end_or_suspended(command: list[str]) -> None:
+    screen = Screen(command, "listening", "--watch", "--every", "0.2")
+    screen.until("q quit")
+    os.kill(screen.pid, signal.SIGTSTP)
+    screen.until("\x1b[?1049l")
+    assert os.WIFSTOPPED(os.waitpid(screen.pid, os.WUNTRACED)[1])
+    os.kill(screen.pid, signal.SIGCONT)
+    screen.until("q quit")  # drawn anew
+    os.kill(screen.pid, signal.SIGTERM)
+    screen.until("\x1b[?1049l")
+    assert screen.close() == 128 + signal.SIGTERM
 
 
 def test_keys_of_a_terminal_are_told_apart() -> None:

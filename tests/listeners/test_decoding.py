@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from portlore.listeners import netlink
 from portlore.listeners.addresses import describe, parse4, parse6, text4, text6
-from portlore.listeners.netlink import INET, INET6, Decoder, is_last, request
+from portlore.listeners.netlink import INET, INET6, Decoder, is_last, request, without_queues
 from portlore.listeners.procnet import parse_table, protocols_in_use
 from portlore.render.classic import SS_STATES
 from portlore.seen import Exposure, Family, Socket
@@ -153,11 +153,28 @@ def test_messages_of_other_attributes_are_never_read_by_the_wrong_layout() -> No
     assert decoder.decode(bytes(one) * 2).sockets[0].cgroup == 0
 
 
+def test_queues_that_move_are_no_change_to_who_watches() -> None:
+    whole = b"".join(many(1)[:1] * 3)
+    moved = bytearray(whole)
+    moved[72] = 9  # idiag_rqueue of the first message
+    mixed, mixed_moved = b"".join(many(2)), bytearray(b"".join(many(2)))
+    mixed_moved[72] = 9
+    assert without_queues(bytes(moved)) == without_queues(whole)
+    assert without_queues(bytes(mixed_moved)) == without_queues(mixed)
+    moved[20] ^= 1  # its port
+    assert without_queues(bytes(moved)) != without_queues(whole)
+    assert (
+        Decoder("tcp", {}).decode(without_queues(whole)).sockets[0].port
+        == Decoder("tcp", {}).decode(whole).sockets[0].port
+    )
+
+
 @given(st.binary(max_size=400))
 def test_any_bytes_decode_to_sockets_or_nothing(data: bytes) -> None:
     decoder = Decoder("tcp", {})
     decoder.decode(data)
     is_last(data)
+    without_queues(data)
 
 
 @given(st.data())

@@ -107,7 +107,8 @@ def test_a_unit_tells_the_program_it_starts_and_whether_it_comes_back(tmp_path: 
     write(tmp_path, "/usr/lib/systemd/system/web.service", UNIT)
     unit = read_unit("web.service", str(tmp_path))
     assert unit is not None
-    assert (unit.program, unit.restart, unit.comes_back) == ("/usr/sbin/web", "on-failure", True)
+    assert (unit.program, unit.restart) == ("/usr/sbin/web", "on-failure")
+    assert (unit.comes_back, unit.comes_back_from_kill) == (False, True)  # TERM is a clean end, KILL a failure
 
 
 def test_etc_wins_over_usr_and_drop_ins_over_both(tmp_path: Path) -> None:
@@ -264,6 +265,20 @@ def test_a_docker_proxy_tells_where_it_sends_to() -> None:
     assert target_of(command.split()) == Target("tcp", "172.17.0.2", 80)
     assert target_of(["docker-proxy"]) is None
     assert target_of(["docker-proxy", "-container-ip", "1.2.3.4", "-container-port", "x"]) is None
+
+
+def test_of_two_namespaces_with_one_address_neither_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from portlore.listeners.forwarders import NOBODY, Behind, Namespaces
+
+    spaces = Namespaces([])
+    spaces._by_namespace = {"net:[1]": [10], "net:[2]": [20], "net:[3]": [30]}
+    spaces._addresses = {10: {"172.17.0.2"}, 20: {"172.17.0.2"}, 30: {"172.17.0.3"}}
+    listening = {10: 5, 20: 6, 30: 7}
+    monkeypatch.setattr(spaces, "_listener", lambda pid, target: listening[pid])
+    assert spaces.behind(Target("tcp", "172.17.0.2", 80)) == NOBODY
+    assert spaces.behind(Target("tcp", "172.17.0.3", 80)) == Behind((30,), 7)
+    listening[20] = 0
+    assert spaces.behind(Target("tcp", "172.17.0.2", 80)) == Behind((10,), 5)
 
 
 FIB = """\

@@ -384,7 +384,7 @@ def test_unit_and_container_are_named_for_root_and_for_any_user(
 PROXY = """
 import socket, sys
 open("/proc/self/comm", "w").write("docker-proxy")
-s = socket.socket(); s.bind(("127.0.0.1", 8080)); s.listen()
+s = socket.socket(); s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen()
 print("up", flush=True)
 sys.stdin.read()
 """
@@ -402,28 +402,42 @@ sys.stdin.read()
 """
 
 
-def test_the_process_behind_docker_proxy_is_the_answer_and_never_docker_proxy(world: World) -> None:
+def test_the_process_behind_docker_proxy_is_the_answer_and_never_docker_proxy(world: World, tmp_path: Path) -> None:
+    """Python under that name stands in for docker-proxy, whose file and command line are all that is looked at."""
+    proxy = tmp_path / "docker-proxy"
+    shutil.copy(Path(sys.executable).resolve(), proxy)
+    environment = {**os.environ, "PYTHONHOME": sys.base_prefix}
     arguments = ["-proto", "tcp", "-host-port", "8080", "-container-ip", "172.30.0.2", "-container-port"]
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    beside = ["nsenter", f"--net=/proc/{world.pid}/ns/net", sys.executable, "-c"]
-    second = PROXY.replace("8080", "8081")
+    beside = ["nsenter", f"--net=/proc/{world.pid}/ns/net"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
     with (
-        subprocess.Popen([sys.executable, "-c", INSIDE], **pipes) as inside,
-        subprocess.Popen([*beside, PROXY, *arguments, "80"], **pipes) as proxy,
-        subprocess.Popen([*beside, second, *arguments, "81"], **pipes) as useless,
+        subprocess.Popen([sys.executable, "-c", INSIDE], **{**pipes, "env": None}) as inside,
+        subprocess.Popen([*beside, proxy, "-c", PROXY, "8080", *arguments, "80"], **pipes) as true,
+        subprocess.Popen([*beside, proxy, "-c", PROXY, "8081", *arguments, "81"], **pipes) as useless,
+        subprocess.Popen(
+            [*beside, sys.executable, "-c", PROXY, "8082", *arguments, "80"], **{**pipes, "env": None}
+        ) as false,
     ):
-        for one in (inside, proxy, useless):
+        everybody = (inside, true, useless, false)
+        for one in everybody:
             assert one.stdout is not None
             assert one.stdout.readline() == "up\n"
         (row,) = world.listening("8080")
         (nobody,) = world.listening("8081")
-        for one in (inside, proxy, useless):
+        (liar,) = world.listening("8082")
+        lines = world.run(*world.command, "listening", "8080", "--format", "lsof")
+        refused = world.run(*world.command, "stop", "8080", "--yes", status=4)
+        for one in everybody:
             assert one.stdin is not None
             one.stdin.close()
     assert (row["owners"][0]["process"]["pid"], row["owners"][0]["process"]["name"]) == (inside.pid, "nginx")
     assert row["judgement"] == "expected"  # http-alt, which nginx serves
     assert nobody["owners"][0]["process"]["hidden"] == "elsewhere"
     assert "172.30.0.2:81" in nobody["owners"][0]["process"]["what"]
+    assert liar["owners"][0]["process"]["pid"] == false.pid  # anybody may call themselves docker-proxy
+    assert "docker-pr" in lines  # lsof's view has who really holds it
+    assert refused == ""
+    assert "a forwarder holds it" in world.said
 
 
 def test_hidepid_hides_processes_but_neither_sockets_nor_the_reason(world: World) -> None:

@@ -72,6 +72,9 @@ FOUND = [  # what a process shows: its own name, its executable, its command lin
      "org.apache.zookeeper.server.quorum.QuorumPeerMain"),
     ("java", "/usr/lib/jvm/bin/java", ["java", "-jar", "/opt/jenkins/jenkins.war"], "jenkins.war"),
     ("node", "/usr/bin/node", ["node", "/app/node_modules/.bin/vite", "--port", "3000"], ".bin/vite"),
+    ("beam.smp", "/usr/lib/erlang/erts-13/bin/beam.smp",
+     ["/usr/lib/erlang/erts-13/bin/beam.smp", "-W", "w", "-MBas", "ageffcbf", "--", "-s", "rabbit", "boot"], "rabbit"),
+    ("python3", "/usr/bin/python3", ["python3", "-u", "manage.py", "runserver", "0:8000"], "runserver"),
     ("nginx", "", [], "nginx"),  # a hidden executable: only its own name is left
     ("httpd", "/bin/busybox", ["httpd", "-f"], "httpd"),
 ]  # fmt: skip
@@ -90,6 +93,9 @@ NOT_FOUND = [
     ("python3", "/usr/bin/python3.11", ["python3", "/home/me/my-http.server-notes.py"]),
     ("java", "/usr/bin/java", ["java", "-cp", "a.jar", "com.example.Main"]),
     ("", "", []),
+    ("python3", "/usr/bin/python3", ["python3", "-c", "import x", "--broker", "rabbit@mq1"]),
+    ("python3", "/usr/bin/python3", ["python3", "app.py", "--folder", "/srv/jekyll"]),
+    ("java", "/usr/bin/java", ["java", "-cp", "/opt/jenkins.war", "com.example.Main"]),
 ]
 
 

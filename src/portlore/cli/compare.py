@@ -6,7 +6,7 @@ from pathlib import Path
 
 from portlore.cli.parser import add_format
 from portlore.comparing import compare, parse_listeners
-from portlore.errors import InputError
+from portlore.errors import InputError, ParseError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,8 +41,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, output: Output) -> int:
     """Show the changes; 0 unless ``--exit-code`` is given and there are any."""
-    before = _rows(args.before)
-    after = _rows(args.after) if args.after else _now(output)
+    before, asked = _rows(args.before)
+    after, asked_after = _rows(args.after) if args.after else (_now(output, asked, args.before), asked)
+    if asked != asked_after:
+        output.say("portlore: the two lists were asked for with other options: what only one of them shows is no news")
     changes = compare(before, after)
     if args.format == "text":
         from portlore.render.listing import listener_changes
@@ -74,11 +76,19 @@ def _rows(name: str) -> Any:
         raise InputError(asked, error.strerror or str(error), "name a file of `portlore listening --json`") from None
 
 
-def _now(output: Output) -> Any:
+def _now(output: Output, asked: Any, name: str) -> Any:
+    """What this machine shows now, asked as the list was."""
+    from portlore.cli.listening import ASKED, choice_of
+    from portlore.filtering import choose
     from portlore.listeners import Machine
     from portlore.opening import load, open_programs
     from portlore.own.finding import read_own
     from portlore.render.sockets import row
 
+    options = {**ASKED, **asked}
+    if set(options) != set(ASKED) or any(type(options[key]) is not type(ASKED[key]) for key in ASKED):
+        found = f'"asked" is {asked}'
+        raise ParseError(f"reading {name}", found, "write the file with `portlore listening --json`")
     machine = Machine(load().joined(own=read_own()), open_programs(), output.say)
-    return [row(one) for one in machine.look().listeners]
+    seen = machine.look(all_namespaces=options["all_namespaces"])
+    return [row(one) for one in choose(seen.listeners, choice_of(options))]

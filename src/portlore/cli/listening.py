@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from portlore.errors import InputError
 from portlore.filtering import TRANSPORTS, Choice, choose, parse_wanted
 from portlore.listeners import THROUGH, Machine
 from portlore.opening import load, open_programs
@@ -13,11 +14,12 @@ from portlore.own.finding import read_own
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from portlore.cli.output import Output
     from portlore.listeners import Seen
+    from portlore.render.classic import Holder
     from portlore.seen import Listener
 
 USAGE = "listening [QUERY…] [options] [--format FORMAT | --json]"
@@ -45,6 +47,17 @@ DEFAULTS: dict[str, Any] = {
     "why": False, "user": None, "transport": None, "all_namespaces": False, "sort": "port", "watch": False,
     "through": "", "every": 1.0,
 }  # fmt: skip
+
+
+ASKED: dict[str, Any] = {  # what a list says of the question that it answers, so that it can be asked again
+    "queries": [], "user": "", "transport": "", "exposed": False, "unexpected": False, "all_namespaces": False,
+}  # fmt: skip
+
+
+def choice_of(asked: dict[str, Any]) -> Choice:
+    """The choice that a question makes, from the words of :data:`ASKED`."""
+    wanted = tuple(parse_wanted(str(text)) for text in asked["queries"])
+    return Choice(wanted, asked["user"] or None, asked["transport"] or None, asked["exposed"], asked["unexpected"])
 
 
 class Plain:
@@ -92,7 +105,10 @@ def _seconds(text: str) -> float:
 
 def run(args: Namespace, output: Output) -> int:
     """Show listeners; 1 when a filter fits none, or ``--unexpected`` found any."""
-    choice = Choice(tuple(map(parse_wanted, args.queries)), args.user, args.transport, args.exposed, args.unexpected)
+    asked = {key: getattr(args, key) or value for key, value in ASKED.items()}
+    choice = choice_of(asked)
+    if args.watch and args.format != "text":
+        raise InputError("portlore listening --watch", f"with --format {args.format}", "use one or the other")
     book = load()
     own = read_own()
     machine = Machine(book.joined(own=own) if own else book, open_programs(), output.say, args.through)
@@ -108,13 +124,16 @@ def run(args: Namespace, output: Output) -> int:
         only_clients = bool(shown)
     if args.full or (args.format == "text" and output.terminal):
         shown = machine.with_details(shown)
-    _write(shown, seen, book.snapshot, choice, args, output)
-    if args.unexpected:
-        return 1 if any(one.unexpected for one in shown) else 0
+    status = int(bool(shown) if args.unexpected else only_clients or (choice.narrow and not shown))
+    try:
+        head = {"snapshot": book.snapshot, "host": host(), "asked": asked, "notes": list(seen.notes)}
+        _write(shown, seen, head, choice, args, output)
+    except BrokenPipeError:  # the reader has seen enough; the answer is the same
+        output.abandon()
+        return status
     if only_clients:
         output.say("portlore: nothing listens there; a client's socket has that number")
-        return 1
-    return 1 if choice.narrow and not shown else 0
+    return status
 
 
 def _clients(machine: Machine, choice: Choice, args: Namespace) -> list[Listener]:
@@ -123,23 +142,24 @@ def _clients(machine: Machine, choice: Choice, args: Namespace) -> list[Listener
     return choose([one for one in seen.listeners if one.judgement is None], choice, (args.sort,))
 
 
-def _write(shown: list[Listener], seen: Seen, snapshot: str, choice: Choice, args: Namespace, output: Output) -> None:
+def _write(
+    shown: list[Listener], seen: Seen, head: dict[str, Any], choice: Choice, args: Namespace, output: Output
+) -> None:
     if args.format in CLASSIC:
         from portlore.render.classic import CLASSIC as CLASSIC_FORMATS
         from portlore.render.classic import SHOWN
 
         usual = (one for one in shown if args.transport or one.socket.transport in SHOWN[args.format])
-        output.lines(CLASSIC_FORMATS[args.format](usual, command_of))
+        output.lines(CLASSIC_FORMATS[args.format](usual, known_holders(shown)))
     elif args.format != "text":
         from portlore.render.formats import Document
         from portlore.render.sockets import encoded, flat
 
         rows: Iterator[Any] = map(flat, shown) if args.format == "csv" else encoded(shown)
-        head = {"snapshot": snapshot, "host": host(), "notes": list(seen.notes)}
         output.document(Document(head, (("listeners", rows),)), args.format)
         return
     else:
-        _page(shown, snapshot, choice, args, output)
+        _page(shown, head["snapshot"], choice, args, output)
     for note in seen.notes:
         output.say(f"portlore: {note}")
 
@@ -163,6 +183,33 @@ def command_of(pid: int) -> tuple[str, ...]:
     else:
         from portlore.listeners.portable import command_of as told
     return told(pid)
+
+
+def known_holders(shown: Sequence[Listener]) -> Callable[[int], Holder | None]:
+    """Processes as the classic views show them, also those that only forward."""
+    from portlore.render.classic import Holder
+    from portlore.seen import Process
+
+    owners = {o.process.pid: o for one in shown for o in one.owners if isinstance(o.process, Process)}
+    found: dict[int, Holder | None] = {}
+
+    def known(pid: int) -> Holder | None:
+        if pid not in found:
+            found[pid] = None
+            owner, argv = owners.get(pid), command_of(pid)
+            name = owner.process.name if owner is not None and isinstance(owner.process, Process) else ""
+            user = (owner.user or str(owner.uid)) if owner is not None else ""
+            if owner is None and sys.platform.startswith("linux"):
+                from portlore.listeners.processes import look_at, user_name
+
+                seen = look_at(pid)
+                if seen is not None:
+                    name, user = seen.process.name, user_name(seen.uid) or str(seen.uid)
+            if name:
+                found[pid] = Holder(name, user, argv[0] if argv else "")
+        return found[pid]
+
+    return known
 
 
 def host() -> str:

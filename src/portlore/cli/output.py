@@ -59,6 +59,15 @@ class Output:
             encoding = self._out.encoding or "ascii"
             self._out.write(text.encode(encoding, "replace").decode(encoding))
 
+    def _write_json(self, text: str) -> None:
+        """JSON keeps every character: where the encoding has none for it, as an escape (RFC 8259 section 7)."""
+        try:
+            self._out.write(text)
+        except UnicodeEncodeError:
+            units = text.encode("utf-16-be", "surrogatepass")
+            pairs = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
+            self._out.write("".join(chr(unit) if unit < 0x7F else f"\\u{unit:04x}" for unit in pairs))
+
     def flush(self) -> None:
         """Send what is written on its way."""
         self._out.flush()
@@ -72,14 +81,15 @@ class Output:
         """A document in one of the machine-readable forms, written as it is made."""
         from portlore.render.formats import FORMATS
 
+        write = self.write if form == "csv" else self._write_json
         gathered, size = [], 0
         for piece in FORMATS[form](document):
             gathered.append(piece)
             size += len(piece)
             if size > CHUNK:
-                self.write("".join(gathered))
+                write("".join(gathered))
                 gathered, size = [], 0
-        self.write("".join(gathered))
+        write("".join(gathered))
         self._out.flush()
 
     def say(self, text: str) -> None:

@@ -12,8 +12,10 @@ from portlore.cli.wait import one_port
 from portlore.errors import HostError, InputError, PolicyRefused
 from portlore.filtering import fits
 from portlore.listeners import Machine
-from portlore.listeners.stopping import Target, end, restarters
+from portlore.listeners.stopping import Target, ancestors, end, restarters
 from portlore.opening import load, open_programs
+from portlore.own.finding import read_own
+from portlore.render.listening import Page, owner_text
 from portlore.seen import Hidden, Process
 
 TYPE_CHECKING = False
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
     from portlore.filtering import Wanted
     from portlore.seen import Listener, Owner
 
-USAGE = "stop PORT[/TRANSPORT] [--yes] [--grace SECONDS]"
+USAGE = "stop PORT[/TRANSPORT] [--yes] [--grace SECONDS] [--json]"
 DESCRIPTION = """\
 Stop what listens on a port: shows who it is, asks, sends TERM, and KILL to what is still there after a grace.
-Only processes that hold the listening socket are touched, never clients of it, never process 1 or this one.
+Only processes that hold the listening socket are touched (tcp unless you say otherwise), never clients of it, never
+process 1, this process or the shell it was typed into.
 
   portlore stop 3000
   portlore stop 3000 --yes --grace 10
@@ -44,20 +47,24 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("port", metavar="PORT", help="3000 or 53/udp")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--grace", type=seconds, default=5.0, metavar="SECONDS", help="before KILL (default: 5)")
+    parser.add_argument("--json", action="store_true", help="answer with an object for scripts; needs --yes")
 
 
 def run(args: Namespace, output: Output) -> int:
     """Stop it; 0 when the port is free afterwards."""
     wanted = one_port(args.port, "stop")
-    machine = Machine(load(), open_programs(), output.say)
+    wanted = wanted.replace(transport=wanted.transport or "tcp")
+    name = f"{wanted.ports}/{wanted.transport}"
+    if args.json and not args.yes:
+        raise InputError("portlore stop --json", "nobody to ask", "add --yes to stop it unasked")
+    machine = Machine(load().joined(own=read_own()), open_programs(), output.say)
     found = _listeners(machine, wanted)
     if not found:
-        output.lines([f"nothing listens on {args.port}"])
+        _tell(args, output, wanted, [], [], [], f"nothing listens on {name}")
         return 1
-    targets = _targets(found, args.port)
-    from portlore.render.listening import Page
-
-    output.lines(Page(output.style, when).lines(machine.with_details(found)))
+    targets = _targets(found, name)
+    if not args.json:
+        output.lines(Page(output.style, when).lines(machine.with_details(found)))
     for warning in _warnings(found, targets):
         output.say(f"portlore: {warning}")
     if not args.yes and not _agreed(targets):
@@ -67,15 +74,33 @@ def run(args: Namespace, output: Output) -> int:
     output.progress("")
     time.sleep(SETTLING)
     again = _listeners(machine, wanted)
-    if again:
-        from portlore.render.listening import owner_text
-
-        who = owner_text([owner for one in again for owner in one.owners])
-        output.say(f"portlore: stopped, and {who} listens on {args.port} again; stop what starts it")
-        return 1
     how = f", {len(killed)} by KILL" if killed else ""
-    output.lines([f"stopped {_named(targets)}{how}: {args.port} is free"])
-    return 0
+    state = f"{name} is held again" if again else f"{name} is free"
+    _tell(args, output, wanted, targets, killed, again, f"stopped {_named(targets)}{how}: {state}")
+    if again:
+        who = owner_text([owner for one in again for owner in one.owners])
+        output.say(f"portlore: {who} listens on {name} again; stop what starts it")
+    return 1 if again else 0
+
+
+def _tell(
+    args: Namespace,
+    output: Output,
+    wanted: Wanted,
+    stopped: list[Target],
+    killed: list[Target],
+    again: list[Listener],
+    text: str,
+) -> None:
+    if not args.json:
+        output.lines([text])
+        return
+    from portlore.render.formats import Document
+    from portlore.render.sockets import encoded
+
+    done = [{"pid": one.pid, "name": one.name, "killed": one in killed} for one in stopped]
+    head = {"port": next(iter(wanted.ports or ())), "transport": wanted.transport, "free": not again, "stopped": done}
+    output.document(Document(head, (("listeners", encoded(again)),)), "json")
 
 
 def _listeners(machine: Machine, wanted: Wanted) -> list[Listener]:
@@ -86,34 +111,46 @@ def _targets(found: list[Listener], port: str) -> list[Target]:
     """The processes to stop; an error where there is one that must not or cannot be."""
     asked = f"portlore stop {port}"
     targets: dict[int, Target] = {}
-    kept: list[Owner] = []
-    for owner in dict.fromkeys(owner for one in found for owner in one.owners):
-        process = owner.process
-        if isinstance(process, Hidden):
-            raise HostError(asked, f"it is held by {process.what}", process.do)
-        if process.pid == os.getpid():
+    spared: dict[int, Owner] = {}
+    ours = ancestors()
+    for one in found:
+        holding = {pid for pid, _ in one.held}
+        for owner in one.owners:
+            process = owner.process
+            if isinstance(process, Hidden):
+                raise HostError(asked, f"it is held by {process.what}", process.do)
+            if process.pid not in holding:  # the process behind a forwarder: ending it would not free the port
+                name = owner.container.name or owner.container.id[:12] if owner.container else process.name
+                raise PolicyRefused(asked, f"a forwarder holds it for {name}", f"run: docker stop {name}")
+            if process.pid == 1 or process.pid in ours:
+                spared[process.pid] = owner
+            elif process.pid not in targets:
+                target = Target.of(process.pid, process.name)
+                if target is not None:
+                    targets[process.pid] = target
+    if spared and not targets:
+        if 1 in spared:
+            unit = spared[1].unit
+            do = f"run: systemctl stop {unit}" if unit and unit.endswith(".socket") else "reconfigure it instead"
+            raise PolicyRefused(asked, "process 1 holds it, and is never stopped", do)
+        if os.getpid() in spared:
             raise PolicyRefused(asked, "this very process holds it", "leave the port alone")
-        if process.pid == 1:
-            kept.append(owner)
-            continue
-        if process.pid not in targets:
-            target = Target.of(process.pid, process.name)
-            if target is not None:
-                targets[process.pid] = target
-    if kept and not targets:
-        unit = kept[0].unit
-        do = f"run: systemctl stop {unit}" if unit and unit.endswith(".socket") else "reconfigure it instead"
-        raise PolicyRefused(asked, "process 1 holds it, and is never stopped", do)
+        raise PolicyRefused(asked, "only the shell that this was typed into holds it", "close it there: exec 3>&-")
     return list(targets.values())
 
 
 def _warnings(found: list[Listener], targets: list[Target]) -> list[str]:
     """Who will start it again."""
     warnings = []
+    ours = ancestors()
     for owner in dict.fromkeys(owner for one in found for owner in one.owners):
         if isinstance(owner.process, Process):
             if owner.process.pid == 1:
                 warnings.append(f"systemd keeps the socket; to free it: systemctl stop {owner.unit}")
+            elif owner.process.pid in ours:
+                warnings.append(
+                    f"{owner.process.name} ({owner.process.pid}), which you are in, holds it too; left alone"
+                )
             elif any(target.pid == owner.process.pid for target in targets):
                 warnings += restarters(owner)
     return list(dict.fromkeys(warnings))

@@ -9,6 +9,7 @@ from portlore.errors import InputError
 from portlore.filtering import parse_wanted
 from portlore.listeners import Machine
 from portlore.opening import load, open_programs
+from portlore.own.finding import read_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,11 +56,14 @@ def run(args: Namespace, output: Output) -> int:
     """Wait; 1 when the time runs out."""
     wanted = one_port(args.port, "wait")
     number, transport = next(iter(wanted.ports or ())), wanted.transport or "tcp"
-    machine = Machine(load(), open_programs(), output.say)
+    machine = Machine(load().joined(own=read_own()), open_programs(), output.say)
     began = time.monotonic()
     pause = SHORTEST
     while True:
-        there = any(one.port == number and one.transport == transport for one in machine.offered())
+        there = any(
+            one.port == number and one.transport == transport and wanted.address in ("", "*", one.address)
+            for one in machine.offered()
+        )
         waited = time.monotonic() - began
         if there is not args.free:
             break

@@ -9,12 +9,13 @@ import time
 from portlore.cli.listening import host, when
 from portlore.errors import InputError
 from portlore.listeners.watching import Watcher
-from portlore.render.terminal import NARROW, Style
+from portlore.render.terminal import NARROW
 from portlore.render.watching import FOOT, HEAD, Screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any
 
     from portlore.cli.output import Output
     from portlore.filtering import Choice
@@ -56,30 +57,76 @@ def watch(machine: Machine, choice: Choice, args: Namespace, output: Output) -> 
         found = "the output or the input is no terminal"
         raise InputError("portlore listening --watch", found, "run it in a terminal, or use --json in a loop")
     try:
-        import termios
-        import tty
+        import termios  # noqa: F401 - only whether it is there
     except ImportError:
         found = "this system has no terminals of that kind"
         raise InputError("portlore listening --watch", found, "use `portlore listening` again and again") from None
-    style = output.style
     watcher = Watcher(machine, connections=args.connections, all_namespaces=args.all_namespaces)
     screen = Screen(f"listening on {host()}", choice, args.sort, when, machine.with_details)
-    file = sys.stdin.fileno()
-    before = termios.tcgetattr(file)
+    terminal = Terminal(sys.stdin.fileno(), output)
+    terminal.enter()
     try:
-        tty.setcbreak(file)
-        output.write(ENTER)
-        _loop(screen, watcher, style, file, max(SHORTEST, args.every), output)
+        _loop(screen, watcher, terminal, max(SHORTEST, args.every), output)
     finally:
         machine.close()
-        termios.tcsetattr(file, termios.TCSADRAIN, before)
-        output.lines([LEAVE])
+        terminal.leave()
     return 0
 
 
-def _loop(screen: Screen, watcher: Watcher, style: Style, file: int, every: float, output: Output) -> None:
+class Terminal:
+    """The terminal, taken over and given back: also when the view is suspended (Ctrl-Z) or told to end.
+
+    ``fresh``: nothing of what was drawn is there any more.
+    """
+
+    def __init__(self, file: int, output: Output) -> None:
+        import termios
+
+        self.file, self._output = file, output
+        self._before = termios.tcgetattr(file)
+        self._handlers: dict[int, Any] = {}
+        self.fresh = True
+
+    def enter(self) -> None:
+        """Take it over."""
+        import signal
+        import tty
+
+        tty.setcbreak(self.file)
+        self._output.write(ENTER)
+        self._output.flush()
+        self.fresh = True
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            self._handlers[number] = signal.signal(number, _end)
+        self._handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._suspend)
+
+    def leave(self) -> None:
+        """Give it back as it was."""
+        import signal
+        import termios
+
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        termios.tcsetattr(self.file, termios.TCSADRAIN, self._before)
+        self._output.write(LEAVE)
+        self._output.flush()
+
+    def _suspend(self, *_: object) -> None:
+        import signal
+
+        self.leave()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self.enter()  # here again after fg
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def _loop(screen: Screen, watcher: Watcher, terminal: Terminal, every: float, output: Output) -> None:
     import select
 
+    style, file = output.style, terminal.file
     shown: list[str] = []
     size = (0, 0)
     next_look = time.monotonic()
@@ -88,13 +135,13 @@ def _loop(screen: Screen, watcher: Watcher, style: Style, file: int, every: floa
         if now >= next_look and not screen.paused:
             seen = watcher.look()
             if seen is not None:
-                screen.update(seen.listeners, now)
+                screen.update(seen.listeners, now, seen.notes)
             screen.tick(now)
         if now >= next_look:
             next_look = max(next_look + every, now)
         width, height = os.get_terminal_size(file)
-        if (width, height) != size:
-            size, shown = (width, height), []
+        if (width, height) != size or terminal.fresh:
+            size, shown, terminal.fresh = (width, height), [], False
             output.write("\x1b[2J")
         fitted = style.replace(width=max(NARROW, width - 1))
         frame = screen.frame(fitted, height, time.strftime("%H:%M:%S"))

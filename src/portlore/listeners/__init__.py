@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from portlore.judging import Judge, Speaker
+from portlore.judging import Judge, Speaker, called
 from portlore.seen import Judgement, Listener, Process, Said
 from portlore.value import Value
 
@@ -109,7 +109,7 @@ class Machine:
             mine, speakers = resolve(one, pairs)
             rows.append((one, mine, tuple(pairs) if pairs else (), speakers))
         rows.sort(key=_order)
-        if hidden and hides_processes():
+        if hidden and not _is_root() and hides_processes():
             notes.append("/proc hides other users' processes (hidepid): run it as root to see them")
         elif hidden and holding.closed:
             notes.append("processes of other users are hidden: run it as root to see their pid and command")
@@ -127,12 +127,13 @@ class Machine:
                 process = mine[0].process
                 if isinstance(process, Process):
                     program = self._programs.find(process.name, process.program, lambda pid=pid: command_of(pid))  # type: ignore[misc]
-                    known[pid] = (Speaker(process.name, program),)
+                    known[pid] = (Speaker(called(process.name, program), program),)
                 else:
                     known[pid] = (Speaker("a hidden process", None, hidden=True),)
             rows.append((one, mine, ((pid, descriptor),) if pid else (), known[pid]))
         rows.sort(key=_order)
-        return Seen(tuple(_judged(judge, rows)), ())
+        notes = ("psutil tells one owner of a socket, and neither unit nor container",)
+        return Seen(tuple(_judged(judge, rows)), notes)
 
     def with_details(self, listeners: Iterable[Listener]) -> list[Listener]:
         """The same listeners, their processes with command line, directory and start."""
@@ -159,6 +160,12 @@ class Machine:
                 owners = shared[id(one.owners)] = tuple(map(detailed, one.owners))
             found.append(Listener(one.socket, owners, one.held, one.said, one.judgement, one.why))
         return found
+
+
+def _is_root() -> bool:
+    import os
+
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def _judged(judge: Judge, rows: Sequence[Row]) -> Iterator[Listener]:
@@ -204,7 +211,7 @@ def _elsewhere(running: list[int], connections: bool, notes: list[str]) -> Itera
             notes.append(f"the network namespace {namespace.called}: {error.found}")
             continue
         if found is None:
-            notes.append(f"the network namespace {namespace.called} vanished before it could be looked at")
+            notes.append(f"the network namespace {namespace.called} vanished, or is none")
         else:
             yield [one.replace(namespace=namespace.called) for one in found[0]], found[1]
 

@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from portlore.seen import Process
+
 FORWARDERS = ("docker-proxy", "rootlesskit-docker-proxy")
 
 
@@ -22,6 +24,11 @@ class Target(Value):
     transport: str
     address: str
     port: int
+
+
+def is_forwarder(process: Process) -> bool:
+    """Whether a process is one: told by its executable's file alone, as anybody may call themselves anything."""
+    return process.program.rpartition("/")[2] in FORWARDERS
 
 
 def target_of(command: Sequence[str]) -> Target | None:
@@ -59,6 +66,16 @@ def local_addresses(fib_trie: str, if_inet6: str) -> set[str]:
     return found
 
 
+class Behind(Value):
+    """The processes of a namespace, and the inode of the socket that listens there (0: none)."""
+
+    members: tuple[int, ...]
+    inode: int
+
+
+NOBODY = Behind((), 0)
+
+
 class Namespaces:
     """The network namespaces that processes are in, by one process each; looked at once."""
 
@@ -79,17 +96,35 @@ class Namespaces:
                 self._by_namespace.setdefault(link, []).append(pid)
         return self._by_namespace
 
-    def behind(self, target: Target) -> tuple[list[int], int]:
-        """The processes of the namespace that has the target's address, and the inode listening there (0: none)."""
-        for members in self.members().values():
+    def behind(self, target: Target) -> Behind:
+        """Who is behind a forwarder: the namespaces other than ours that have the target's address."""
+        own = self._own()
+        here: list[Behind] = []
+        for link, members in self.members().items():
             pid = members[0]
+            if link == own:  # a forwarder leads into a container; an address of the host itself is no answer
+                continue
             if pid not in self._addresses:
                 tries = read(f"/proc/{pid}/net/fib_trie") or "", read(f"/proc/{pid}/net/if_inet6") or ""
                 self._addresses[pid] = local_addresses(*tries)
             if target.address in self._addresses[pid]:
-                for table in (target.transport, f"{target.transport}6"):
-                    for one in parse_table(read(f"/proc/{pid}/net/{table}") or "", target.transport):
-                        if one.port == target.port and one.state in ("listen", "unconnected"):
-                            return members, one.inode
-                return members, 0
-        return [], 0
+                here.append(Behind(tuple(members), self._listener(pid, target)))
+        listening = [one for one in here if one.inode]
+        if len(listening) == 1:
+            return listening[0]
+        return here[0].replace(inode=0) if len(here) == 1 else NOBODY  # two such namespaces: nobody can tell which
+
+    @staticmethod
+    def _own() -> str:
+        try:
+            return os.readlink("/proc/self/ns/net")
+        except OSError:
+            return ""
+
+    @staticmethod
+    def _listener(pid: int, target: Target) -> int:
+        for table in (target.transport, f"{target.transport}6"):
+            for one in parse_table(read(f"/proc/{pid}/net/{table}") or "", target.transport):
+                if one.port == target.port and one.state in ("listen", "unconnected"):
+                    return one.inode
+        return 0

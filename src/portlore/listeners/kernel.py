@@ -16,7 +16,7 @@ class KernelPart(Value):
 
     ``what`` it is called; the ``transports`` and ``ports`` it uses (none: any); the ``trace``: a path that exists while
     it works, or ``devtype=KIND`` for a network interface of that kind; the command to ``do`` for more; the registered
-    ``services`` that it is.
+    ``services`` that it is, and the claims that it ``uses``.
     """
 
     what: str
@@ -25,8 +25,10 @@ class KernelPart(Value):
     trace: str
     do: str
     services: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
 
 
+DLM = "Linux distributed lock manager (DLM)"
 LOCKD = "the kernel's NFS lock manager (lockd)"
 CALLBACK = "the callback service of the kernel's NFS client"
 NFS_CLIENT = "the kernel's NFS client", "nfsstat -m"
@@ -64,8 +66,10 @@ KERNEL = (
         "nvmetcli ls",
         ("nvme", "nvme-disc"),
     ),
-    KernelPart("DRBD", ("tcp",), tuple(range(7788, 7800)), "/proc/drbd", "drbdadm status"),
-    KernelPart("the distributed lock manager (DLM)", ("tcp", "sctp"), (21064,), "/sys/kernel/dlm", "dlm_tool ls"),
+    KernelPart("DRBD", ("tcp",), tuple(range(7788, 7800)), "/proc/drbd", "drbdadm status", (), ("DRBD",)),
+    KernelPart(
+        "the distributed lock manager (DLM)", ("tcp", "sctp"), (21064,), "/sys/kernel/dlm", "dlm_tool ls", (), (DLM,)
+    ),
     KernelPart(
         "the kernel's AFS client (rxrpc)",
         ("udp",),
@@ -75,7 +79,7 @@ KERNEL = (
         ("afs3-callback",),
     ),
     KernelPart("TIPC over UDP", ("udp",), (6118,), "/proc/sys/net/tipc", "tipc bearer list", ("tipc",)),
-    KernelPart("WireGuard", ("udp",), (), "devtype=wireguard", "wg show"),
+    KernelPart("WireGuard", ("udp",), (), "devtype=wireguard", "wg show", (), ("WireGuard",)),
     KernelPart(
         "a VXLAN tunnel", ("udp",), (4789, 8472), "devtype=vxlan", "ip -d link show type vxlan", ("vxlan", "otv")
     ),

@@ -9,7 +9,18 @@ from _socket import socket as raw_socket
 from struct import pack
 
 from portlore.errors import HostError
-from portlore.listeners.netlink import EVERY, INET, INET6, LISTENING, PROTOCOLS, UNCONNECTED, Decoder, is_last, request
+from portlore.listeners.netlink import (
+    EVERY,
+    INET,
+    INET6,
+    LISTENING,
+    PROTOCOLS,
+    UNCONNECTED,
+    Decoder,
+    is_last,
+    request,
+    without_queues,
+)
 from portlore.listeners.procnet import parse_table, protocols_in_use
 
 TYPE_CHECKING = False
@@ -180,9 +191,9 @@ class Table:
         return [one for one in parse_table(text, transport) if _state_bit(one.state) & states]
 
     def raw(self) -> list[bytes] | None:
-        """The datagrams on all that listens or is bound, as they came; ``None`` where netlink does not answer.
+        """The datagrams on all that listens or is bound, queues blanked; ``None`` where netlink does not answer.
 
-        They differ when anything of it has changed; the queues of a listener are a part of it.
+        They differ when anything has changed but the queues.
         """
         if self._diag is None:
             return None
@@ -193,7 +204,7 @@ class Table:
                 if self._has(name, transport):
                     try:
                         for data in datagrams(self._diag, request(family, PROTOCOLS[transport], states)):
-                            found.append(data)
+                            found.append(without_queues(data))
                             if is_last(data):
                                 break
                     except OSError:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from portlore.judging import Speaker
+from portlore.judging import Speaker, called
 from portlore.listeners.cgroups import place_of
-from portlore.listeners.forwarders import FORWARDERS, Namespaces, target_of
+from portlore.listeners.forwarders import Namespaces, is_forwarder, target_of
 from portlore.listeners.linux import read
-from portlore.listeners.processes import command_of, hides_processes, holders, look_at, pids, user_name
+from portlore.listeners.processes import command_of, holders, look_at, pids, user_name
 from portlore.seen import Container, Hidden, Owner, Process, Program, Reason
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ def group_paths(mountinfo: str) -> dict[int, str]:
     return found
 
 
-NOBODY = (Owner(None, None, None, None, Hidden(Reason.KERNEL, "no process: the kernel alone keeps it", "nothing")),)
+NOBODY = (Owner(None, None, None, None, Hidden(Reason.KERNEL, "no process: the kernel alone keeps it", "")),)
 
 
 class Owners:
@@ -118,7 +118,7 @@ class Owners:
         process = owner.process
         if isinstance(process, Process) and not _keeps_for_others(owner):
             program = self._programs.find(process.name, process.program, lambda: command_of(process.pid))
-            return Speaker(process.name, program)
+            return Speaker(called(process.name, program), program)
         if owner.container is not None:
             return Speaker(f"container {owner.container.name or owner.container.id[:12]}", None, hidden=True)
         if owner.unit is not None:
@@ -133,8 +133,8 @@ class Owners:
             from portlore.listeners.kernel import part_named
 
             part = part_named(process.what) if process.reason is Reason.KERNEL else None
-            serves = Program((), (), part.services, (), part.what) if part and part.services else None
-            return Speaker(process.what, serves, hidden=process.reason is not Reason.KERNEL)
+            serves = Program((), (), part.services, part.uses, part.what) if part else None
+            return Speaker(part.what if part else process.what, serves, hidden=process.reason is not Reason.KERNEL)
         return Speaker(process.name, None)
 
     def _of_pids(self, pids_held: tuple[int, ...]) -> tuple[Owner, ...]:
@@ -145,7 +145,7 @@ class Owners:
             owner = self._by_pid[pid]
             if owner is not None:
                 process = owner.process
-                if isinstance(process, Process) and process.name in FORWARDERS:
+                if isinstance(process, Process) and is_forwarder(process):
                     found += self._behind(process, owner)
                 else:
                     found.append(owner)
@@ -200,20 +200,21 @@ class Owners:
         if target is not None:
             if self._namespaces is None:
                 self._namespaces = Namespaces(pids())
-            members, inode = self._namespaces.behind(target)
-            link = f"socket:[{inode}]"
-            held = holders({link}, members).held.get(link, []) if inode else []
+            behind = self._namespaces.behind(target)
+            link = f"socket:[{behind.inode}]"
+            held = holders({link}, list(behind.members)).held.get(link, []) if behind.inode else []
             found = [self._look(pid) for pid in dict.fromkeys(pid for pid, _ in held)]
-            if told := [one for one in found if one is not None]:
+            told = [one for one in found if one is not None]
+            if told and (owner.uid == 0 or all(one.uid == owner.uid for one in told)):
                 return told
             where += f" to {target.address}:{target.port}"
-            for pid in members:
+            for pid in behind.members:
                 inside = self._look(pid)
                 if inside is not None and inside.container is not None:
                     nobody = Hidden(Reason.ELSEWHERE, f"nothing listens behind {where}", "look into the container")
-                    return [inside.replace(uid=None, user=None, process=nobody)]
+                    return [owner.replace(container=inside.container, process=nobody)]
         nobody = Hidden(Reason.ELSEWHERE, f"a container behind {where}", "docker ps")
-        return [owner.replace(uid=None, user=None, process=nobody)]
+        return [owner.replace(process=nobody)]
 
     def _hide(self, socket: Socket, *, ended: bool = False) -> tuple[Owner, ...]:
         """An owner without a process, and the reason."""
@@ -247,10 +248,10 @@ class Owners:
             return Reason.PERMISSION
         if self._sees_all is None:
             try:
-                self._sees_all = os.readlink("/proc/self/ns/pid") == INIT_PIDS and not hides_processes()
+                self._sees_all = os.readlink("/proc/self/ns/pid") == INIT_PIDS  # hidepid hides nothing from root
             except OSError:
                 self._sees_all = False
-        return Reason.KERNEL if self._sees_all and not socket.namespace else Reason.ELSEWHERE
+        return Reason.KERNEL if self._sees_all else Reason.ELSEWHERE
 
 
 def _keeps_for_others(owner: Owner) -> bool:

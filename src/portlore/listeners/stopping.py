@@ -28,7 +28,8 @@ SUPERVISORS = {  # by the name of the process: how to tell it to leave a program
     "nodemon": "stop nodemon",
     "watchexec": "stop watchexec",
     "cargo-watch": "stop cargo-watch",
-    "docker-init": "docker stop NAME",
+    "PM2": "pm2 stop NAME",
+    "pm2": "pm2 stop NAME",
     "launchd": "launchctl bootout NAME",
 }
 
@@ -59,9 +60,11 @@ class Target(Value):
     def ended(self) -> bool:
         """Whether it is gone; one that waits to be buried counts as gone."""
         if self.descriptor >= 0:
-            import select
+            from select import poll
 
-            return bool(select.select([self.descriptor], [], [], 0)[0])
+            waiting = poll()  # select() takes no descriptor beyond 1023
+            waiting.register(self.descriptor)
+            return bool(waiting.poll(0))
         from portlore.listeners.processes import ticks_of
 
         if self.began is not None:  # where there is a /proc
@@ -129,9 +132,10 @@ def restarters(owner: Owner) -> list[str]:
         told.append(f"it runs in the container {name}, which may be started again; to stop that: {do}")
     elif owner.unit is not None and owner.unit.endswith(".service"):
         unit = read_unit(owner.unit)
-        if unit is not None and unit.comes_back:
-            told.append(f"systemd will start {owner.unit} again (Restart={unit.restart}); to stop it: systemctl stop "
-                        f"{owner.unit}")  # fmt: skip
+        if unit is not None and (unit.comes_back or unit.comes_back_from_kill):
+            when = "" if unit.comes_back else " if it has to be killed"
+            told.append(f"systemd will start {owner.unit} again{when} (Restart={unit.restart}); to stop it: systemctl "
+                        f"stop {owner.unit}")  # fmt: skip
     parent = owner.process.pid if isinstance(owner.process, Process) else 0
     for _ in range(8):  # a supervisor is close: its child, or a shell between
         seen = look_at(parent) if parent > 1 else None
@@ -142,3 +146,16 @@ def restarters(owner: Owner) -> list[str]:
                         f"instead: {SUPERVISORS[seen.process.name]}")  # fmt: skip
         parent = seen.parent
     return told
+
+
+def ancestors() -> set[int]:
+    """This process and those that it descends from: the shell that the command was typed into, and so on."""
+    from portlore.listeners.processes import look_at
+
+    found: set[int] = set()
+    pid = os.getpid()
+    while pid > 0 and pid not in found:
+        found.add(pid)
+        seen = look_at(pid)
+        pid = seen.parent if seen is not None else 0
+    return found

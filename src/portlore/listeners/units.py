@@ -13,7 +13,6 @@ from portlore.value import Value
 FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
            "/lib/systemd/system", "/run/systemd/generator", "/run/systemd/transient")  # fmt: skip
 PREFIXES = "@-:+!|"  # systemd.service(5), special executable prefixes
-NEVER = ("", "no")
 
 
 class Unit(Value):
@@ -24,8 +23,13 @@ class Unit(Value):
 
     @property
     def comes_back(self) -> bool:
-        """Whether systemd starts it again when it ends."""
-        return self.restart not in NEVER
+        """Whether systemd starts it again when it ends cleanly, as it does after TERM (systemd.service(5))."""
+        return self.restart in ("always", "on-success")
+
+    @property
+    def comes_back_from_kill(self) -> bool:
+        """Whether systemd starts it again when it had to be killed."""
+        return self.restart not in ("", "no", "on-success")
 
 
 def parse_unit(text: str) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from portlore.model import Source
 
-KEYS = {"names", "arguments", "services", "uses", "what", "source"}
+KEYS = {"names", "arguments", "services", "uses", "what", "forwards", "source"}
 LONGEST = 60  # characters of `what`
 
 
@@ -49,7 +49,10 @@ def _row(row: object, where: str) -> tuple[Program, Source]:
     what = row.get("what")
     if not isinstance(what, str) or not what.strip() or len(what) > LONGEST or "\t" in what:
         raise _fail(where, f"what = {what!r:.80}", f"say in at most {LONGEST} characters what it is")
-    return Program(names, arguments, services, uses, what), _source(row.get("source"), where)
+    forwards = row.get("forwards", False)
+    if not isinstance(forwards, bool):
+        raise _fail(where, f"forwards = {forwards!r:.40}", "write true, or leave it out")
+    return Program(names, arguments, services, uses, what, forwards), _source(row.get("source"), where)
 
 
 def _words(row: dict[str, object], key: str, where: str) -> tuple[str, ...]:

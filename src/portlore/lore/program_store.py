@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from portlore.packed import Lines, pack
 from portlore.seen import Program
 
@@ -19,6 +21,37 @@ def stem_of(name: str) -> str:
     return name.rstrip("0123456789.-") or name
 
 
+VALUED = {"-cp", "-classpath", "--class-path", "-p", "--module-path", "-X", "-W", "-r", "--require", "-I",
+          "--add-modules", "--add-opens", "--add-exports"}  # fmt: skip
+CODE = {"-c", "-e", "--eval", "-E", "-ne", "-pe"}  # what follows is a program in itself, which tells nothing
+
+
+def run_by(words: Sequence[str]) -> Iterator[str]:
+    """What an interpreter's command line says it runs: modules, archives, classes, scripts, an Erlang node's name."""
+    rest = iter(words[1:])
+    if words and words[0].rpartition("/")[2].startswith("beam"):
+        for word, value in pairwise(words):
+            if word in ("-sname", "-name", "-s"):
+                yield value.partition("@")[0]
+        return
+    for word in rest:
+        if word in CODE:
+            return
+        if word in ("-m", "-jar", "--module"):
+            yield next(rest, "")
+            yield next(rest, "")
+            return
+        if word in VALUED:
+            next(rest, "")
+        elif not word.startswith(("-", "+")):
+            yield word
+            yield next(rest, "")
+            return
+        elif word.startswith("-D"):
+            yield word
+            yield word.partition("=")[0]
+
+
 def _is_long(argument: str) -> bool:
     """Whether an argument is more than one word of a path: ``ng serve``, ``.bin/vite``."""
     return " " in argument or "/" in argument
@@ -34,7 +67,7 @@ def pack_programs(programs: Sequence[Program]) -> bytes:
     lines = []
     for one in programs:
         lists = (BETWEEN.join(words) for words in (one.names, one.arguments, one.services, one.uses))
-        lines.append("\t".join((*lists, one.what)))
+        lines.append("\t".join((*lists, "forwards" if one.forwards else "", one.what)))
     arguments = [(word, number) for number, one in enumerate(programs) for word in one.arguments]
     return pack(
         {
@@ -68,9 +101,9 @@ class Programs:
     def _program(self, number: int) -> Program:
         found = self._known.get(number)
         if found is None:
-            *lists, what = self._lines[number].split("\t")
+            *lists, forwards, what = self._lines[number].split("\t")
             names, arguments, services, uses = [tuple(words.split(BETWEEN)) if words else () for words in lists]
-            found = self._known[number] = Program(names, arguments, services, uses, what)
+            found = self._known[number] = Program(names, arguments, services, uses, what, bool(forwards))
         return found
 
     def _find(self, index: bytes, word: str) -> Program | None:
@@ -101,16 +134,16 @@ class Programs:
         return self.named(name)
 
     def _under_interpreter(self, words: Sequence[str]) -> Program | None:
-        """By an argument (a whole word, a path's end, what stands before an @), else by the script's name or title."""
-        for word in words[1:]:
-            for part in (word, word.rpartition("/")[2], word.partition("@")[0]):
-                if (found := self._find(self._arguments, part)) is not None:
+        """By what an interpreter was told to run: a module, archive, class or script, and the word after it."""
+        title = words[0].split(" ")[0].rstrip(":") if words else ""
+        told = list(run_by(words))
+        for word in told:
+            for part in (word, word.rpartition("/")[2]):
+                if (found := self._find(self._arguments, part) or self.named(part)) is not None:
                     return found
-        line = f" {' '.join(words)} "
+        line = f" {' '.join(told)} "
         for entry in self._phrases.decode().split("\n"):
             phrase, _, number = entry.partition("\t")
             if phrase and (f" {phrase} " in line or f"/{phrase} " in line):
                 return self._program(int(number))
-        script = next((word for word in words[1:] if not word.startswith("-")), "")
-        title = words[0].split(" ")[0].rstrip(":") if words else ""
-        return self.named(script.rpartition("/")[2]) or self.named(title)
+        return self.named(title)

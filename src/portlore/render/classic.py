@@ -6,15 +6,15 @@ CLASSIC is the table. The formats were read off the output of iproute2's ss 6.1,
 from __future__ import annotations
 
 from portlore.render.terminal import clean
-from portlore.seen import Family, Process
+from portlore.seen import Family
+from portlore.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from portlore.seen import Listener, Owner
+    from portlore.seen import Listener
 
-    Command = Callable[[int], tuple[str, ...]]
 
 SS_STATES = {
     "listen": "LISTEN", "unconnected": "UNCONN", "established": "ESTAB", "syn-sent": "SYN-SENT",
@@ -32,11 +32,29 @@ SS_NOBODY = {
 PROGRAM_WIDTH = 19  # netstat's PROGNAME_WIDTH less its final zero byte
 
 
-def _processes(one: Listener) -> dict[int, Owner]:
-    return {owner.process.pid: owner for owner in one.owners if isinstance(owner.process, Process)}
+class Holder(Value):
+    """A process as the classic tools show it."""
+
+    name: str
+    user: str
+    argv0: str
 
 
-def ss(listeners: Iterable[Listener], _: Command) -> Iterator[str]:
+if TYPE_CHECKING:
+    Known = Callable[[int], Holder | None]
+
+
+def _holders(one: Listener, known: Known) -> dict[int, Holder]:
+    """Who really holds a socket: a port forwarder too, which is never an owner here but one to these tools."""
+    found = {}
+    for pid in dict.fromkeys(pid for pid, _ in one.held):
+        holder = known(pid)
+        if holder is not None:
+            found[pid] = holder
+    return found
+
+
+def ss(listeners: Iterable[Listener], known: Known) -> Iterator[str]:
     """As ``ss -nltup``: Netid, State, Recv-Q, Send-Q, local and peer address, processes."""
     rows = [("Netid", "State", "Recv-Q", "Send-Q", "Local Address:Port", "Peer Address:Port", "Process")]
     order = ("raw", "udp", "tcp")  # as ss has them; the others come after
@@ -44,8 +62,8 @@ def ss(listeners: Iterable[Listener], _: Command) -> Iterator[str]:
     for one in found:
         socket = one.socket
         peer = f"{_bracketed(socket.peer)}:{socket.peer_port}" if socket.peer else SS_NOBODY[socket.family]
-        owners = _processes(one)
-        users = ",".join(f'("{clean(_name(owners[pid]))}",pid={pid},fd={fd})' for pid, fd in one.held if pid in owners)
+        holders = _holders(one, known)
+        users = ",".join(f'("{clean(holders[pid].name)}",pid={pid},fd={fd})' for pid, fd in one.held if pid in holders)
         queues = str(socket.receive_queue), str(socket.send_queue)
         state = SS_STATES.get(socket.state, socket.state)
         process = f"users:({users})" if users else ""
@@ -65,11 +83,7 @@ def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _name(owner: Owner) -> str:
-    return owner.process.name if isinstance(owner.process, Process) else ""
-
-
-def netstat(listeners: Iterable[Listener], command: Command) -> Iterator[str]:
+def netstat(listeners: Iterable[Listener], known: Known) -> Iterator[str]:
     """As ``netstat -nltup``: Proto, Recv-Q, Send-Q, local and foreign address, State, PID/Program name."""
     order = ("tcp", "sctp", "udp", "udplite", "raw")
     rows = sorted(listeners, key=lambda one: order.index(one.socket.transport) if one.socket.transport in order else 1)
@@ -79,23 +93,26 @@ def netstat(listeners: Iterable[Listener], command: Command) -> Iterator[str]:
     for one in rows:
         socket = one.socket
         six = socket.family is not Family.IPV4
-        foreign = f"{_plain(socket.peer)}:{socket.peer_port}" if socket.peer else ":::*" if six else "0.0.0.0:*"
+        foreign = _short(socket.peer, socket.peer_port) if socket.peer else ":::*" if six else "0.0.0.0:*"
         sent = 0 if socket.state == "listen" else socket.send_queue
         state = "7" if socket.transport == "raw" else NETSTAT_STATES.get(socket.state, "")
-        program = _program(one, command)
+        program = _program(one, known)
         queues = f"{socket.receive_queue:>6} {sent:>6}"
-        local = f"{_plain(socket.address)}:{socket.port}"
+        local = _short(socket.address, socket.port)
         yield f"{socket.transport + '6' * six:<5} {queues} {local:<23} {foreign:<23} {state:<11} {program:<20}"
 
 
-def _program(one: Listener, command: Command) -> str:
-    """The first process by its command's file name, as netstat has it."""
-    owners = _processes(one)
-    pid = next((pid for pid, _ in one.held if pid in owners), None)
-    if pid is None:
-        return "-"
-    words = command(pid)
-    return clean(f"{pid}/{words[0].rpartition('/')[2] if words and words[0] else _name(owners[pid])}")[:PROGRAM_WIDTH]
+def _program(one: Listener, known: Known) -> str:
+    """The first process by the file name of its command, as netstat has it: only a whole path is cut."""
+    for pid, holder in _holders(one, known).items():
+        name = holder.argv0.rpartition("/")[2] if holder.argv0.startswith("/") else holder.argv0
+        return clean(f"{pid}/{name or holder.name}")[:PROGRAM_WIDTH]
+    return "-"
+
+
+def _short(address: str, port: int | str) -> str:
+    """Address and port in the 23 columns that netstat gives them: a long address is cut, never the port."""
+    return f"{_plain(address)[: 22 - len(str(port))]}:{port}"
 
 
 def _plain(address: str) -> str:
@@ -103,11 +120,11 @@ def _plain(address: str) -> str:
     return address.removeprefix("::ffff:") if "." in address else address
 
 
-def lsof(listeners: Iterable[Listener], _: Command) -> Iterator[str]:
+def lsof(listeners: Iterable[Listener], known: Known) -> Iterator[str]:
     """As ``lsof -nP -i``: a line for each descriptor of each process, in the order of processes."""
     rows = []
     for one in listeners:
-        owners = _processes(one)
+        holders = _holders(one, known)
         socket = one.socket
         wild = not socket.address.strip("0.:")
         name = f"{'*' if wild else _bracketed(_plain(socket.address))}:{socket.port}"
@@ -117,9 +134,8 @@ def lsof(listeners: Iterable[Listener], _: Command) -> Iterator[str]:
             name += f" ({NETSTAT_STATES.get(socket.state, socket.state)})"
         kind = "IPv4" if socket.family is Family.IPV4 else "IPv6"
         for pid, fd in one.held:
-            if pid in owners:
-                owner = owners[pid]
-                who = clean(_name(owner))[:9], str(pid), owner.user or str(owner.uid)
+            if pid in holders:
+                who = _command(holders[pid].name), str(pid), holders[pid].user
                 what = kind, str(socket.inode), "0t0", socket.transport.upper(), name
                 rows.append((pid, fd, (*who, f"{fd:>4}u ", *what)))
     rows.sort(key=lambda row: row[:2])
@@ -131,7 +147,12 @@ def lsof(listeners: Iterable[Listener], _: Command) -> Iterator[str]:
         yield " ".join([*padded, row[8]])
 
 
-CLASSIC: dict[str, Callable[[Iterable[Listener], Command], Iterator[str]]] = {
+def _command(name: str) -> str:
+    """The first nine bytes of a process's name; blanks and what is not printable ASCII as lsof escapes them."""
+    return "".join(chr(byte) if 32 < byte < 127 else f"\\x{byte:02x}" for byte in name.encode()[:9])
+
+
+CLASSIC: dict[str, Callable[[Iterable[Listener], Known], Iterator[str]]] = {
     "ss": ss,
     "netstat": netstat,
     "lsof": lsof,

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 
 
+BLANKS = "\u00a0\u2007\u202f\u3000"  # not printable to Python, and harmless
+
+
 class Document(Value):
     """``head``: the leading keys; ``lists``: name and rows (dictionaries, for JSON also :class:`Encoded`), in order."""
 
@@ -101,9 +104,7 @@ def csv_text(document: Document) -> Iterator[str]:
 def _safe(text: str) -> str:
     """A cell that no spreadsheet takes for a formula, and no terminal for a command."""
     if not text.isprintable():
-        text = "".join(
-            c if c >= " " and not "\x7f" <= c <= "\x9f" else c.encode("unicode_escape").decode() for c in text
-        )
+        text = "".join([c if c.isprintable() or c in BLANKS else c.encode("unicode_escape").decode() for c in text])
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 

@@ -29,7 +29,7 @@ FAMILY_WORDS = {
     Family.MAPPED: " v4",
     Family.UNTOLD: " v6, v4?",
 }
-SHORT = {"udplite": "udpl"}
+SHORT = {"udplite": "udpl", "ipv6-icmp": "icmpv6"}
 PORT, REACH, WORD = 11, 10, 12  # columns
 SHORTEST = 14  # columns that the address always has
 SLIM = 70  # columns below which a socket has no table line of its own
@@ -39,7 +39,8 @@ MANY_OWNERS = 3
 def port_text(one: Listener) -> str:
     """``22/tcp``; a raw socket by its IP protocol."""
     if one.socket.transport == "raw":
-        return f"{PROTOCOLS.get(one.socket.port, one.socket.port)}/raw"
+        name = PROTOCOLS.get(one.socket.port, str(one.socket.port))
+        return f"{SHORT.get(name, name)}/raw"
     return f"{one.socket.port}/{SHORT.get(one.socket.transport, one.socket.transport)}"
 
 
@@ -86,7 +87,8 @@ def merged(listeners: Iterable[Listener]) -> list[list[Listener]]:
         socket = one.socket
         place = (socket.transport, socket.address, socket.port, socket.family, socket.device, socket.namespace)
         peer = (socket.peer, socket.peer_port)
-        groups.setdefault((*place, *peer), []).append(one)
+        judgement = one.judgement.word if one.judgement else ""  # a squatter does not hide behind its neighbour
+        groups.setdefault((*place, *peer, judgement), []).append(one)
     return list(groups.values())
 
 
@@ -140,7 +142,8 @@ class Page:
         if ends is None:
             ends = self.sign(one), self._word(one)
             self._ends[(judgement.word, "") if judgement else (None, socket.state)] = ends
-        return f"{ends[0]} {port_text(one).ljust(PORT)}{place}{who}{ends[1]}"
+        port = port_text(one)
+        return f"{ends[0]} {port.ljust(PORT) if len(port) < PORT else _fit(port, PORT)}{place}{who}{ends[1]}"
 
     def _place(self, one: Listener) -> str:
         """Address and exposure, where there is room for them."""
@@ -223,7 +226,7 @@ class Page:
                 parts.append(owner.unit)
             process = owner.process
             if isinstance(process, Hidden):
-                parts.append(f"{process.what}: {process.do}")
+                parts.append(f"{process.what}: {process.do}" if process.do else process.what)
             elif process.command is not None:
                 parts.append(" ".join(process.command) or process.program)
                 if process.directory and process.directory != "/":

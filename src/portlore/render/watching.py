@@ -29,7 +29,8 @@ FOOT = 1  # lines below
 def key_of(group: Sequence[Listener]) -> Key:
     """What stays the same of a row while its process is started again."""
     socket = group[0].socket
-    peer = (socket.peer, socket.peer_port)
+    judgement = group[0].judgement
+    peer = (socket.peer, socket.peer_port, judgement.word if judgement else "")
     return (socket.port, socket.transport, socket.address, socket.family, socket.device, socket.namespace, *peer)
 
 
@@ -61,9 +62,14 @@ class Screen:
         self._rows: list[Group] = []
         self._first = True
         self._counts = ""
+        self._notes: tuple[str, ...] = ()
 
-    def update(self, listeners: Sequence[Listener], now: float) -> None:
-        """Take a new look into account; ``now`` in seconds of any clock that only goes forward."""
+    def update(self, listeners: Sequence[Listener], now: float, notes: Sequence[str] = ()) -> None:
+        """Take a new look into account; ``now`` in seconds of any clock that only goes forward.
+
+        ``notes``: what could not be seen.
+        """
+        self._notes = tuple(notes)
         self._all = tuple(listeners)
         groups = {key_of(group): group for group in merged(filter(self.choice.takes, self._all))}
         if not self._first:
@@ -186,7 +192,7 @@ class Screen:
         parts += [f"-{len(self._went)}"] if self._went else []
         dot = " · " if style.unicode else " - "
         place = f"{self.cursor + 1}/{self.rows}" if self.rows else "nothing fits"
-        return style.paint(_clip(dot.join([*parts, place]), style.width), DIM)
+        return style.paint(_clip(dot.join([*parts, place, *map(clean, self._notes)]), style.width), DIM)
 
     def _body(self, page: Page, style: Style, room: int) -> tuple[list[str], int]:
         """Lines from the first row in sight on, and the number of the first row that does not fit whole."""
