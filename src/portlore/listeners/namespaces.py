@@ -99,10 +99,10 @@ def _setns(file: int) -> None:
     """Move the calling thread into a namespace (setns(2)); Python has it since 3.12."""
     if sys.version_info >= (3, 12):
         os.setns(file, CLONE_NEWNET)
-        return
-    import ctypes
+    else:
+        import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(file, CLONE_NEWNET):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(file, CLONE_NEWNET):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
