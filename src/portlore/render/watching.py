@@ -209,7 +209,7 @@ class Screen:
             pointer = ">" if at == self.cursor else mark
             line = page.table_line(group)
             if key in self._went:
-                line = style.paint(_clip(f"{port_text(group[0])} vanished", style.width - 2), DIM)
+                line = style.paint(_clip(f"  {port_text(group[0])} vanished", style.width - 2), DIM)
             lead = style.paint(pointer, BOLD if at == self.cursor else colour or DIM)
             if at == self.cursor and mark != " ":
                 lead = style.paint(mark, BOLD, colour or YELLOW)
