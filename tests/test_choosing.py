@@ -21,11 +21,11 @@ from portlore.errors import InputError, ParseError
 from portlore.filtering import SORTS, Choice, choose, in_order, parse_wanted
 from portlore.render.classic import CLASSIC, Holder
 from portlore.render.formats import FORMATS, Document
-from portlore.render.listening import Page, summary
+from portlore.render.listening import Page, owner_text, summary
 from portlore.render.listing import listener_changes
 from portlore.render.sockets import encoded, flat, row
 from portlore.render.terminal import Style, columns_of
-from portlore.seen import Container, Reason
+from portlore.seen import Container, Exposure, Hidden, Process, Reason
 
 CONTAINER = Container("docker", "ab" * 32, "web", "prod/web-1")
 NGINX = listener(
@@ -160,6 +160,51 @@ def test_the_page_names_owners_exposure_and_reason() -> None:
     assert "registered for postgresql" not in text
     assert summary(ALL) == "6 sockets: 2 expected, 2 unregistered, 1 unknown, 1 not judged"
     assert summary([]) == "0 sockets"
+
+
+def made_up(**changes: Any) -> Any:
+    """NGINX's listener with another socket."""
+    return NGINX.replace(socket=NGINX.socket.replace(**changes))
+
+
+def test_a_raw_socket_is_shown_by_its_protocol_and_judged_by_nobody() -> None:
+    raw = made_up(transport="raw", port=58).replace(judgement=None, said=None, why="it has no port")
+    assert row(raw)["port"] is None
+    assert row(raw)["protocol"] == "ipv6-icmp"
+    assert json.loads(next(iter(encoded([raw])))) == row(raw)
+    (line, *_) = [line for line in Page(Style(80), lambda _: "").lines([raw]) if "icmpv6/raw" in line]
+    assert line.rstrip().endswith("raw")
+
+
+def test_details_tell_peer_namespace_device_directory_and_start() -> None:
+    process = Process(7, "web", "/usr/bin/web", ("web", "--all"), "/srv", 1.0)
+    full = made_up(namespace="ns1", device="eth0").replace(owners=(owner("x").replace(process=process),))
+    text = "\n".join(Page(Style(110), lambda _: "10:00").lines([full]))
+    for words in ("on eth0", "in namespace ns1", "web --all", "in /srv", "since 10:00"):
+        assert words in text, words
+    assert row(full)["owners"][0]["process"]["command"] == ["web", "--all"]
+    long = made_up(address="2001:db8:aaaa:bbbb:cccc:dddd:eeee:1", exposure=Exposure.PUBLIC)
+    assert any("[2001:db8:aaaa:bbbb:cccc:dddd:eeee:1]:80" in line for line in Page(Style(80), str).lines([long]))
+
+
+def test_owners_without_a_process_are_named_by_what_is_known() -> None:
+    kernel = owner("x").replace(process=Hidden(Reason.KERNEL, "the kernel's NFS server", ""))
+    boxed = owner("x", container=CONTAINER).replace(process=Hidden(Reason.PERMISSION, "another user's", "sudo"))
+    bare = owner("x").replace(process=Hidden(Reason.PERMISSION, "another user's", "sudo"), user=None)
+    crowd = [owner(name, number) for number, name in enumerate("abcde", 1)]
+    told = [owner_text(owners) for owners in ([kernel], [boxed], [bare], crowd)]
+    assert told == [
+        "the kernel's NFS server (root)",
+        "container web (root)",
+        "hidden (0)",
+        "a 1 (root), b 2 (root), c 3 (root) and 2 more",
+    ]
+
+
+def test_wide_names_are_cut_to_their_column() -> None:
+    wide = NGINX.replace(owners=(owner("サーバー" * 9),))
+    for line in Page(Style(80), str).lines([wide]):
+        assert columns_of(line) <= 80
 
 
 def test_sockets_of_one_address_share_a_line() -> None:

@@ -52,6 +52,8 @@ PLACES = [  # path, unit, runtime and container, pod
     (f"/system.slice/nerdctl-{ID}.scope", f"nerdctl-{ID}.scope", ("containerd", ID), None),
     ("/lxc.payload.web1/system.slice/nginx.service", None, ("lxc", "web1"), None),
     ("/lxc/web2", None, ("lxc", "web2"), None),
+    ("/machine.slice/machine-old.scope", "machine-old.scope", ("machine", "old"), None),
+    ("/user.slice/user-1000.slice/user@1000.service", "user@1000.service", None, None),
     ("/machine.slice/systemd-nspawn@deb.service/payload", "systemd-nspawn@deb.service", ("nspawn", "deb"), None),
 ]  # fmt: skip
 

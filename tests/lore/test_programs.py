@@ -75,6 +75,7 @@ FOUND = [  # what a process shows: its own name, its executable, its command lin
     ("beam.smp", "/usr/lib/erlang/erts-13/bin/beam.smp",
      ["/usr/lib/erlang/erts-13/bin/beam.smp", "-W", "w", "-MBas", "ageffcbf", "--", "-s", "rabbit", "boot"], "rabbit"),
     ("python3", "/usr/bin/python3", ["python3", "-u", "manage.py", "runserver", "0:8000"], "runserver"),
+    ("java", "/usr/bin/java", ["java", "-Xmx1g", "-DSTOP.KEY=solrrocks", "-jar", "start.jar"], "-DSTOP.KEY=solrrocks"),
     ("nginx", "", [], "nginx"),  # a hidden executable: only its own name is left
     ("httpd", "/bin/busybox", ["httpd", "-f"], "httpd"),
 ]  # fmt: skip
