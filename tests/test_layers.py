@@ -14,6 +14,7 @@ if not PACKAGE.is_dir():
 # From the ground up: a module may import its own layer and those above it in this list, nothing below.
 LAYERS = (
     ("word", "value", "errors"),
+    ("oncrpc",),
     ("model", "seen"),
     ("packed",),
     ("registry",),
@@ -22,13 +23,22 @@ LAYERS = (
     ("chronicle", "searching", "ranges", "judging", "filtering", "comparing"),
     ("own",),
     ("render",),
-    ("files", "extras", "local", "listeners", "building", "opening", "updating", "provenance"),
+    ("files", "extras", "local", "listeners", "netinfo", "building", "opening", "updating", "provenance"),
     ("library",),
     ("cli", "__init__", "__main__"),
 )
 PURE = ("word", "value", "errors", "model", "packed", "registry", "lore", "query", "book", "chronicle", "searching",
         "ranges", "judging", "filtering", "comparing", "seen", "own/__init__", "own/labels", "own/free", "render",
-        "listeners/addresses", "listeners/netlink", "listeners/procnet", "listeners/cgroups")  # fmt: skip
+        "oncrpc", "netinfo/values", "netinfo/coding", "netinfo/domain", "netinfo/access", "netinfo/procedures",
+        "netinfo/answering", "netinfo/exchange", "netinfo/descrypt", "netinfo/dumping", "netinfo/raw",
+    (
+        netinfo/loading",
+        "netinfo/binder",
+        "listeners/addresses",
+        "listeners/netlink",
+        "listeners/procnet",
+        "listeners/cgroups")  # fmt: sk,
+    ),
 OUTSIDE = {"os", "pathlib", "socket", "subprocess", "time", "asyncio", "urllib", "http", "shutil", "tempfile",
            "threading", "signal", "random"}  # fmt: skip
 EXTRAS = {"listeners/portable.py": {"psutil"}}  # imported when it is used, never by the rest

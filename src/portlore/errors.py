@@ -7,14 +7,25 @@
     │   └── ParseError   a file or text is malformed, with a place  exit 2, HTTP 400
     ├── PolicyRefused    understood, and not done on purpose        exit 4, HTTP 403
     ├── HostError        this machine cannot do it; says a remedy   exit 3, HTTP 503
-    └── DataError        Portlore's own data is missing or broken   exit 3, HTTP 500
+    ├── DataError        Portlore's own data is missing or broken   exit 3, HTTP 500
+    ├── ProtocolError    somebody else's answer makes no sense      exit 3, HTTP 502
+    └── NetInfoError     a NetInfo status; it crosses the wire      exit 1
 
 A port that nobody registered, a search without a hit, an old snapshot: those are values, not errors.
 """
 
 from __future__ import annotations
 
-__all__ = ["DataError", "HostError", "InputError", "ParseError", "PolicyRefused", "PortloreError"]
+__all__ = [
+    "DataError",
+    "HostError",
+    "InputError",
+    "NetInfoError",
+    "ParseError",
+    "PolicyRefused",
+    "PortloreError",
+    "ProtocolError",
+]
 
 
 class PortloreError(Exception):
@@ -52,3 +63,17 @@ class HostError(PortloreError):
 
 class DataError(PortloreError):
     """Portlore's own data is missing, broken or does not reach back that far."""
+
+
+class ProtocolError(PortloreError):
+    """Somebody else's answer makes no sense."""
+
+
+class NetInfoError(PortloreError):
+    """A "no" inside the NetInfo protocol; ``status`` is its ni_status, which crosses the wire."""
+
+    exit_code = 1
+
+    def __init__(self, status: int) -> None:
+        super().__init__("NetInfo", f"status {status}", "see the status")
+        self.status = status

@@ -22,6 +22,7 @@ COMMANDS = {  # command: what it does, in one line
     "wait": "wait until something listens on a port, or until it is free",
     "stop": "stop what listens on a port, after asking",
     "compare": "what changed between two answers of `listening --json`",
+    "netinfo": "NetInfo domains: make, serve, check and copy them",
     "free": "ports that are free to take, and why",
     "update": "fetch the newest registry from IANA, safely",
     "sources": "where the data comes from, how old it is, what is read on this machine",

@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, words: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
         """Parse; an option that there is not is named before anything that is missing."""
-        for word in words:
+        for word in words if self._subparsers is None else ():  # an action of its own knows its options
             if word == "--":
                 break
             name = word.partition("=")[0]

@@ -1,0 +1,178 @@
+"""``portlore netinfo …``: NetInfo domains: make them, serve them, check them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from portlore.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from portlore.cli.output import Output
+
+USAGE = "netinfo serve|import|export|check|backup …"
+DESCRIPTION = """\
+NetInfo, NeXT's and Apple's directory service, alive: a domain is one file, served to NeXTSTEP, Mac OS X up to 10.4 and
+the tools of old.
+
+  portlore netinfo import office.nidb records.json     make a domain from an export
+  portlore netinfo serve --domain network=office.nidb --port 7100
+  portlore netinfo export office.nidb > records.json
+  portlore netinfo check office.nidb                   ids, links, checksum
+  portlore netinfo backup office.nidb copy.nidb        also while it is served
+
+Password hashes go to root here and on listed machines, to their owner and to
+the superuser; --classic shows them to everybody, as NetInfo did.
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """What the command takes."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=type(parser))
+    serve = actions.add_parser("serve", help="serve domains", prog="portlore netinfo serve")
+    serve.add_argument(
+        "--domain", action="append", required=True, metavar="TAG=PATH", help="a domain to serve, by its tag"
+    )
+    serve.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="where (default: 127.0.0.1)")
+    serve.add_argument(
+        "--port",
+        type=_port,
+        required=True,
+        metavar="N",
+        help="TCP and UDP port of the first domain; the next ones follow",
+    )
+    serve.add_argument("--classic", action="store_true", help="show password hashes to everybody")
+    serve.add_argument("--read-only", action="store_true", help="nobody writes")
+    bring = actions.add_parser("import", help="make a domain from JSON", prog="portlore netinfo import")
+    bring.add_argument("database", metavar="DATABASE")
+    bring.add_argument("file", metavar="FILE", help="a file that export wrote, - for standard input")
+    give = actions.add_parser("export", help="a domain as JSON", prog="portlore netinfo export")
+    give.add_argument("database", metavar="DATABASE")
+    look = actions.add_parser("check", help="verify ids, links and checksum", prog="portlore netinfo check")
+    look.add_argument("database", metavar="DATABASE")
+    copy = actions.add_parser("backup", help="copy a domain, also while it is served", prog="portlore netinfo backup")
+    copy.add_argument("database", metavar="DATABASE")
+    copy.add_argument("copy", metavar="COPY")
+
+
+def _port(text: str) -> int:
+    from portlore.model import parse_number
+
+    return parse_number(text)
+
+
+def run(args: Namespace, output: Output) -> int:
+    """Do what is asked."""
+    return ACTIONS[args.action](args, output)
+
+
+def _import(args: Namespace, output: Output) -> int:
+    from portlore.netinfo.exchange import parse_domain
+    from portlore.netinfo.store import Store
+
+    if args.file == "-":
+        text = sys.stdin.read()
+    else:
+        try:
+            text = Path(args.file).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            found = getattr(error, "strerror", None) or str(error)
+            raise InputError(
+                f"reading {args.file}", found, "name a file that `portlore netinfo export` wrote"
+            ) from None
+    domain = parse_domain(text, args.file)
+    with Store(args.database, create=True) as store:
+        store.write_all(domain)
+    output.say(f"portlore: {args.database}: {len(domain.directories):,} directories, checksum {domain.checksum}")
+    return 0
+
+
+def _export(args: Namespace, output: Output) -> int:
+    from portlore.netinfo.exchange import domain_json
+    from portlore.netinfo.store import Store
+
+    with Store(args.database, exclusive=False) as store:
+        for piece in domain_json(store.load()):
+            output.write(piece)
+    output.flush()
+    return 0
+
+
+def _check(args: Namespace, output: Output) -> int:
+    from portlore.netinfo.store import Store, faults
+
+    with Store(args.database, exclusive=False) as store:
+        domain, stored = store.load(), store.stored_checksum()
+    found = list(faults(domain))
+    if stored is not None and stored != domain.checksum:
+        found.append(f"the stored checksum is {stored}, that of the directories {domain.checksum}")
+    output.lines([*found, f"{len(domain.directories):,} directories, checksum {domain.checksum}"])
+    return 1 if found else 0
+
+
+def _backup(args: Namespace, output: Output) -> int:
+    from portlore.netinfo.store import Store
+
+    with Store(args.database, exclusive=False) as store:
+        store.backup(args.copy)
+    return 0
+
+
+def _serve(args: Namespace, output: Output) -> int:
+    domains = []
+    for text in args.domain:
+        tag, equals, path = text.partition("=")
+        if not tag or not equals or not path or "/" in tag:
+            raise InputError(f"--domain {text}", "not TAG=PATH", "write one such as network=office.nidb")
+        domains.append((tag, path))
+    try:
+        asyncio.run(_serve_all(domains, args))
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+async def _serve_all(domains: list[tuple[str, str]], args: Namespace) -> None:
+    from portlore.netinfo.answering import Policy, Service
+    from portlore.netinfo.passwords import matches
+    from portlore.netinfo.server import Limits, Serving, listen, log_to_stderr
+    from portlore.netinfo.store import Store
+
+    policy = Policy(args.classic, args.read_only)
+    hostname = os.uname().nodename.encode() if hasattr(os, "uname") else b"localhost"
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    running = []
+    stores: list[Store] = []
+    try:
+        for place, (tag, path) in enumerate(domains):
+            store = Store(path)
+            stores.append(store)
+            service = Service(store.load(), tag.encode(), matches, policy, hostname)
+            serving = Serving(service, store, log_to_stderr, Limits())
+            server, datagrams, port = await listen(serving, args.listen, args.port + place if args.port else 0)
+            running.append((serving, server, datagrams))
+            log_to_stderr(f"serving tag={tag} path={path} address={args.listen} port={port}")
+        await ended.wait()
+        log_to_stderr("ending: no new connections, writes under way are finished")
+        for serving, server, datagrams in running:
+            server.close()
+            datagrams.close()
+            await asyncio.wait_for(serving.idle.wait(), 30)
+            for connection in list(serving.connections):
+                connection.drop()
+            serving.close()
+    finally:
+        for store in stores:
+            store.close()
+
+
+ACTIONS = {"serve": _serve, "import": _import, "export": _export, "check": _check, "backup": _backup}

@@ -1,0 +1,95 @@
+"""Who may write: the caller's credential held against /users, and ``_writers`` (SPEC 2.6). Pure but for crypt(3).
+
+crypt(3) is handed in, so that this module needs no library.
+"""
+
+from __future__ import annotations
+
+from portlore.errors import NetInfoError
+from portlore.netinfo.coding import first_values
+from portlore.netinfo.values import NUMBERS
+from portlore.oncrpc.message import AUTH_UNIX, NOBODY, decode_unix
+from portlore.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from portlore.netinfo.domain import Directory, Domain
+    from portlore.oncrpc.message import Auth
+
+    Matches = Callable[[bytes, bytes], bool]
+
+PERM, AUTHERROR, NOUSER = NUMBERS["PERM"], NUMBERS["AUTHERROR"], NUMBERS["NOUSER"]
+RESERVED = 1024  # ports below it are root's
+MOST_GROUPS = 256  # the originals take more than the RFC's 16
+WRITERS = b"_writers"
+ANYONE = b"*"
+
+
+class Caller(Value):
+    """Who calls: address (dotted), port, whether the address is this machine's own, the credential."""
+
+    address: str
+    port: int
+    local: bool
+    credential: Auth = NOBODY
+
+
+class Acting(Value):
+    """Whom a call is done for: the superuser, a user by name, or nobody in particular (``None``)."""
+
+    superuser: bool
+    name: bytes | None
+
+
+SUPERUSER, ANONYMOUS = Acting(True, None), Acting(False, None)
+
+
+def inverted(text: bytes) -> bytes:
+    """Every byte inverted: how a password travels as AUTH_UNIX's machine name."""
+    return bytes([byte ^ 0xFF for byte in text])
+
+
+def acting(domain: Domain, caller: Caller, matches: Matches) -> Acting:
+    """Whom a write is done for; :class:`NetInfoError` AUTHERROR or NOUSER.
+
+    ``matches(password, hash)`` is crypt(3).
+    """
+    if caller.local and caller.port < RESERVED:
+        return SUPERUSER
+    if caller.credential.flavor != AUTH_UNIX:
+        return ANONYMOUS
+    auth = decode_unix(caller.credential.body, MOST_GROUPS)
+    password = inverted(auth.machine)
+    if b"\0" in password:
+        password = password[: password.index(b"\0")]
+    number = auth.uid - (1 << 32) if auth.uid >> 31 else auth.uid
+    users = domain.path(b"users")
+    found = [] if users is None else domain.find(users, b"uid", str(number).encode())
+    if not found:
+        raise NetInfoError(NOUSER)
+    for identifier in found:
+        user = domain.directories[identifier]
+        hashes = first_values(user.data, b"passwd")
+        if hashes is None:
+            continue
+        if not hashes or not hashes[0] or matches(password, hashes[0]):
+            names = first_values(user.data, b"name")
+            if not names:
+                raise NetInfoError(NOUSER)
+            return SUPERUSER if number == 0 else Acting(False, names[0])
+    raise NetInfoError(AUTHERROR)
+
+
+def check(directory: Directory, who: Acting, name: bytes | None = None) -> None:
+    """Raise PERM unless somebody may write a directory, or, of a property's ``name``, that property's values."""
+    if who.superuser or _listed(directory, WRITERS, who):
+        return
+    if name is None or not _listed(directory, WRITERS + b"_" + name, who):
+        raise NetInfoError(PERM)
+
+
+def _listed(directory: Directory, key: bytes, who: Acting) -> bool:
+    writers = first_values(directory.data, key)
+    return bool(writers) and (ANYONE in writers or (who.name is not None and who.name in writers))

@@ -1,0 +1,60 @@
+"""Record marking (RFC 5531 section 11): messages on a stream, in fragments of any number and size. Pure."""
+
+from __future__ import annotations
+
+from portlore.errors import ParseError
+
+LAST = 0x8000_0000
+LONGEST = 1 << 24  # bytes of a record, where nobody says otherwise
+
+
+class RecordTooLong(ParseError):
+    """A record longer than the limit, known before its body is read."""
+
+
+class RecordReader:
+    """Takes any slices of a stream; gives the records that each completes.
+
+    ``limit``: bytes of one record. ``fragments``: how many pieces one may come in, so that empty ones cannot go on
+    for ever.
+    """
+
+    def __init__(self, limit: int = LONGEST, fragments: int = 1 << 16) -> None:
+        self._limit, self._fragments = limit, fragments
+        self._pending = b""
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a record has begun and is not complete."""
+        return bool(self._pending or self._pieces)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The records that these bytes complete; :class:`RecordTooLong` before the body of one beyond the limit."""
+        pending = self._pending + data if self._pending else data
+        done: list[bytes] = []
+        at, end = 0, len(pending)
+        while end - at >= 4:
+            mark = int.from_bytes(pending[at : at + 4], "big")
+            size = mark & 0x7FFF_FFFF
+            if self._size + size > self._limit or len(self._pieces) >= self._fragments:
+                found = f"a record of {self._size + size} bytes in {len(self._pieces) + 1} fragments"
+                raise RecordTooLong("reading a record", found, f"send at most {self._limit}")
+            if end - at - 4 < size:
+                break
+            piece = pending[at + 4 : at + 4 + size]
+            at += 4 + size
+            if mark & LAST:
+                done.append(b"".join([*self._pieces, piece]) if self._pieces else piece)
+                self._pieces, self._size = [], 0
+            else:
+                self._pieces.append(piece)
+                self._size += size
+        self._pending = pending[at:]
+        return done
+
+
+def marked(record: bytes) -> bytes:
+    """A record as one fragment."""
+    return (LAST | len(record)).to_bytes(4, "big") + record

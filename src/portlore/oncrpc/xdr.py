@@ -1,0 +1,82 @@
+"""XDR (RFC 4506): reading with bounds, writing. Pure.
+
+Everything is a multiple of four bytes, numbers are big-endian. A reader never takes more than there is: a length that
+lies costs nothing, as nothing is set aside before the bytes are seen to be there.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from portlore.errors import ParseError
+
+U32 = Struct(">I")
+PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
+
+
+class XdrError(ParseError):
+    """Bytes that are no XDR of the type that was asked for."""
+
+
+def _fail(found: str) -> XdrError:
+    return XdrError("decoding XDR", found, "send what RFC 4506 describes")
+
+
+class Reader:
+    """Reads one value after the other from ``data``, from byte ``at`` on."""
+
+    __slots__ = ("at", "data", "end")
+
+    def __init__(self, data: bytes, at: int = 0) -> None:
+        self.data, self.at, self.end = data, at, len(data)
+
+    def uint(self) -> int:
+        """An unsigned 32-bit number (RFC 4506 section 4.2)."""
+        at = self.at
+        if at + 4 > self.end:
+            raise _fail(f"a number at byte {at} of {self.end}")
+        self.at = at + 4
+        return int.from_bytes(self.data[at : at + 4], "big")
+
+    def opaque(self, most: int) -> bytes:
+        """Bytes with their length before them, at most ``most`` (section 4.10); padding may hold anything."""
+        at = self.at
+        if at + 4 > self.end:
+            raise _fail(f"a length at byte {at} of {self.end}")
+        size = int.from_bytes(self.data[at : at + 4], "big")
+        begin = at + 4
+        stop = begin + ((size + 3) & ~3)
+        if size > most or stop > self.end:
+            raise _fail(f"{size} bytes at byte {at} of {self.end}, at most {most}")
+        self.at = stop
+        return self.data[begin : begin + size]
+
+    def boolean(self) -> bool:
+        """A bool (section 4.4); any number but 0 is taken for true, as the libraries of old do."""
+        return self.uint() != 0
+
+    def count(self, most: int, smallest: int = 4) -> int:
+        """The number of entries of an array, each of ``smallest`` bytes at least (section 4.13)."""
+        number = self.uint()
+        if number > most or number * smallest > self.end - self.at:
+            raise _fail(f"{number} entries in {self.end - self.at} bytes, at most {most}")
+        return number
+
+    def rest(self) -> bytes:
+        """All that has not been read."""
+        return self.data[self.at :]
+
+
+def uint(value: int) -> bytes:
+    """A number as XDR."""
+    return U32.pack(value)
+
+
+def opaque(data: bytes) -> bytes:
+    """Bytes as XDR: length, bytes, padding."""
+    return U32.pack(len(data)) + data + PADDING[len(data) & 3]
+
+
+def uints(values: tuple[int, ...] | list[int]) -> bytes:
+    """An array of numbers as XDR."""
+    return Struct(f">{len(values) + 1}I").pack(len(values), *values)
