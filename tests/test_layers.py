@@ -27,18 +27,14 @@ LAYERS = (
     ("library",),
     ("cli", "__init__", "__main__"),
 )
-PURE = ("word", "value", "errors", "model", "packed", "registry", "lore", "query", "book", "chronicle", "searching",
-        "ranges", "judging", "filtering", "comparing", "seen", "own/__init__", "own/labels", "own/free", "render",
-        "oncrpc", "netinfo/values", "netinfo/coding", "netinfo/domain", "netinfo/access", "netinfo/procedures",
-        "netinfo/answering", "netinfo/exchange", "netinfo/descrypt", "netinfo/dumping", "netinfo/raw",
-    (
-        netinfo/loading",
-        "netinfo/binder",
-        "listeners/addresses",
-        "listeners/netlink",
-        "listeners/procnet",
-        "listeners/cgroups")  # fmt: sk,
-    ),
+PURE = (
+    "word", "value", "errors", "model", "packed", "registry", "lore", "query", "book", "chronicle", "searching",
+    "ranges", "judging", "filtering", "comparing", "seen", "own/__init__", "own/labels", "own/free", "render",
+    "oncrpc", "netinfo/values", "netinfo/coding", "netinfo/domain", "netinfo/access", "netinfo/procedures",
+    "netinfo/answering", "netinfo/exchange", "netinfo/descrypt", "netinfo/dumping", "netinfo/raw",
+    "netinfo/loading", "netinfo/binder", "listeners/addresses", "listeners/netlink", "listeners/procnet",
+    "listeners/cgroups",
+)  # fmt: skip
 OUTSIDE = {"os", "pathlib", "socket", "subprocess", "time", "asyncio", "urllib", "http", "shutil", "tempfile",
            "threading", "signal", "random"}  # fmt: skip
 EXTRAS = {"listeners/portable.py": {"psutil"}}  # imported when it is used, never by the rest
