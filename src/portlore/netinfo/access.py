@@ -92,4 +92,6 @@ def check(directory: Directory, who: Acting, name: bytes | None = None) -> None:
 
 def _listed(directory: Directory, key: bytes, who: Acting) -> bool:
     writers = first_values(directory.data, key)
-    return bool(writers) and (ANYONE in writers or (who.name is not None and who.name in writers))
+    if not writers:
+        return False
+    return ANYONE in writers or (who.name is not None and who.name in writers)
