@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
     from portlore.cli.output import Output
 
-USAGE = "netinfo serve|import|export|check|backup …"
+USAGE = "netinfo init|serve|import|export|check|backup …"
 DESCRIPTION = """\
 NetInfo, NeXT's and Apple's directory service, alive: a domain is one file, served to NeXTSTEP, Mac OS X up to 10.4 and
 the tools of old.
 
+  portlore netinfo init office --user ann --machine next1=10.0.0.5
+                                                       a new domain; the password is asked for
   portlore netinfo import office.nidb records.json     make a domain from an export
   portlore netinfo serve --domain network=office.nidb --port 7100
   portlore netinfo export office.nidb > records.json
@@ -35,6 +37,15 @@ the superuser; --classic shows them to everybody, as NetInfo did.
 def add_arguments(parser: ArgumentParser) -> None:
     """What the command takes."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=type(parser))
+    init = actions.add_parser("init", help="make a new domain", prog="portlore netinfo init")
+    init.add_argument("database", metavar="DATABASE", help="the file to make")
+    init.add_argument("--user", required=True, metavar="NAME", help="a first user, whose password is asked for")
+    init.add_argument("--uid", type=int, default=501, metavar="N", help="that user's number (default: 501)")
+    init.add_argument("--machine", action="append", default=[], metavar="NAME=ADDRESS", help="a machine that may bind")
+    init.add_argument(
+        "--host", metavar="NAME=ADDRESS", help="this machine, as others see it (default: asked of the system)"
+    )
+    init.add_argument("--tag", default="network", help="the tag that it will be served by (default: network)")
     serve = actions.add_parser("serve", help="serve domains", prog="portlore netinfo serve")
     serve.add_argument(
         "--domain", action="append", required=True, metavar="TAG=PATH", help="a domain to serve, by its tag"
@@ -70,6 +81,54 @@ def _port(text: str) -> int:
 def run(args: Namespace, output: Output) -> int:
     """Do what is asked."""
     return ACTIONS[args.action](args, output)
+
+
+def _init(args: Namespace, output: Output) -> int:
+    from portlore.netinfo.making import machine, new_domain
+    from portlore.netinfo.passwords import make_des
+    from portlore.netinfo.store import Store
+
+    if Path(args.database).exists():
+        found = "there is such a file"
+        raise InputError(f"making the domain {args.database}", found, "choose another name, or remove it first")
+    host = machine(args.host) if args.host else _this_machine()
+    machines = [machine(text) for text in args.machine]
+    hashed = make_des(_new_password(args.user).encode())  # the form that NeXTSTEP knows
+    domain = new_domain(args.tag, host, machines, args.user, args.uid, hashed)
+    with Store(args.database, create=True) as store:
+        store.write_all(domain)
+    address = host[1] or "ADDRESS"
+    lines = [f"{args.database}: a domain with the user {args.user} and {len(machines)} machines that may bind to it"]
+    lines.append(f"next: sudo portlore netinfo serve --domain {args.tag}={args.database} --listen {address}")
+    output.lines(lines)
+    return 0
+
+
+def _this_machine() -> tuple[str, str]:
+    """This machine's name and the address it is known by; an empty one where it has none beyond loopback."""
+    import socket
+
+    name = socket.gethostname().partition(".")[0]
+    try:
+        found = [str(one[4][0]) for one in socket.getaddrinfo(name, None, socket.AF_INET)]
+    except OSError:
+        found = []
+    return name, next((address for address in found if not address.startswith("127.")), "")
+
+
+def _new_password(user: str) -> str:
+    if sys.stdin is None or not sys.stdin.isatty():
+        text = sys.stdin.readline().rstrip("\n") if sys.stdin is not None else ""
+        if not text:
+            asked, found = f"the password of {user}", "no terminal to ask on, and nothing on standard input"
+            raise InputError(asked, found, "write it there: portlore netinfo init … < password-file")
+        return text
+    from getpass import getpass
+
+    first = getpass(f"password of {user} (NeXTSTEP looks at 8 characters): ")
+    if first != getpass("again: "):
+        raise InputError(f"the password of {user}", "the two are not the same", "try again")
+    return first
 
 
 def _import(args: Namespace, output: Output) -> int:
@@ -175,4 +234,4 @@ async def _serve_all(domains: list[tuple[str, str]], args: Namespace) -> None:
             store.close()
 
 
-ACTIONS = {"serve": _serve, "import": _import, "export": _export, "check": _check, "backup": _backup}
+ACTIONS = {"init": _init, "serve": _serve, "import": _import, "export": _export, "check": _check, "backup": _backup}

@@ -11,6 +11,7 @@ from struct import Struct
 from portlore.errors import ParseError
 
 U32 = Struct(">I")
+ONE = Struct(">2I")
 PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
 
 
@@ -79,4 +80,6 @@ def opaque(data: bytes) -> bytes:
 
 def uints(values: tuple[int, ...] | list[int]) -> bytes:
     """An array of numbers as XDR."""
+    if len(values) == 1:  # what most look-ups find
+        return ONE.pack(1, values[0])
     return Struct(f">{len(values) + 1}I").pack(len(values), *values)

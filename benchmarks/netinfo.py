@@ -1,0 +1,163 @@
+"""How fast a NetInfo server is, beside an echo server on the same event loop with messages of the same size.
+
+    python benchmarks/netinfo.py [--users N …] [--seconds S]
+
+Both are processes of their own; 16 connections each send a call, read its reply, send the next. Figures are calls a
+second, and the ratio to the echo server's in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from portlore.netinfo.domain import Domain
+from portlore.netinfo.store import Store
+from portlore.netinfo.values import Record, properties
+from portlore.oncrpc.xdr import opaque, uint
+
+CONNECTIONS = 16
+ECHO = """
+import asyncio, sys
+size, reply = int(sys.argv[1]), bytes(int(sys.argv[2]))
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport): self.transport, self.got = transport, 0
+    def data_received(self, data):
+        self.got += len(data)
+        while self.got >= size:
+            self.got -= size
+            self.transport.write(reply)
+async def main():
+    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+def user(number: int, identifier: int) -> Record:
+    name = f"user{number:06d}"
+    pairs = (
+        ("name", [name]), ("passwd", ["s10K8viGfT4Ww"]), ("uid", [str(1000 + number)]), ("gid", ["20"]),
+        ("class", [""]), ("change", ["0"]), ("expire", ["0"]), ("realname", [f"Test User {number}"]),
+        ("home", [f"/home/{name}"]), ("shell", ["/bin/tcsh"]), ("_writers_passwd", [name]),
+    )  # fmt: skip
+    return Record(identifier, 0, 1, properties(pairs), ())
+
+
+def domain_of(users: int) -> Domain:
+    many = [user(number, number + 2) for number in range(users)]
+    root = Record(0, 1, 0, properties([("master", ["here/bench"])]), (1,))
+    return Domain.of([root, Record(1, users, 0, properties([("name", ["users"])]), tuple(u.id for u in many)), *many])
+
+
+def call(procedure: int, arguments: bytes, xid: int = 7) -> bytes:
+    head = (xid, 0, 2, 200100000, 2, procedure, 0, 0, 0, 0)
+    record = b"".join(map(uint, head)) + arguments
+    return (0x8000_0000 | len(record)).to_bytes(4, "big") + record
+
+
+class Client(asyncio.Protocol):
+    """Sends one request after the other for a while."""
+
+    def __init__(self, request: bytes, done: asyncio.Future[int], until: float) -> None:
+        self.request, self.done, self.until = request, done, until
+        self.count = self.got = 0
+        self.size = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        transport.write(self.request)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        if not self.size:
+            self.size = 4 + (int.from_bytes(data[:4], "big") & 0x7FFF_FFFF) or 4
+        self.got += len(data)
+        if self.got >= self.size:
+            self.got = 0
+            self.count += 1
+            if time.monotonic() > self.until:
+                self.transport.close()
+                self.done.set_result(self.count)
+            else:
+                self.transport.write(self.request)  # type: ignore[attr-defined]
+
+
+async def load(port: int, requests: list[bytes], seconds: float, size: int = 0) -> float:
+    loop = asyncio.get_running_loop()
+    until = time.monotonic() + seconds
+    waiting = []
+    for request in requests:
+        done: asyncio.Future[int] = loop.create_future()
+        made = Client(request, done, until)
+        made.size = size
+        await loop.create_connection(lambda made=made: made, "127.0.0.1", port)  # type: ignore[misc]
+        waiting.append(done)
+    return sum(await asyncio.gather(*waiting)) / seconds
+
+
+def reply_size(port: int, request: bytes) -> int:
+    import socket
+
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        line.sendall(request)
+        data = line.recv(1 << 20)
+    return len(data)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--seconds", type=float, default=3.0)
+    args = parser.parse_args()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    for users in args.users:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "bench.nidb")
+            with Store(str(path), create=True) as store:
+                store.write_all(domain_of(users))
+            began = time.perf_counter()
+            with Store(str(path)) as store:
+                store.load()
+            opened = time.perf_counter() - began
+            words = ["-m", "portlore", "netinfo", "serve", "--domain", f"bench={path}", "--port", "0", "--classic"]
+            server = subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, text=True, env=environment)
+            assert server.stderr is not None
+            port = int(server.stderr.readline().rpartition("=")[2])
+            print(f"{users:,} users: opened in {opened:.2f} s")
+            name = [opaque(b"name") + opaque(f"user{n:06d}".encode()) for n in range(0, users, users // CONNECTIONS)]
+            kinds = {
+                "LOOKUP": [call(10, uint(1) + uint(0) + one) for one in name[:CONNECTIONS]],
+                "READ": [call(7, uint(2 + n) + uint(0)) for n in range(CONNECTIONS)],
+                "LOOKUPREAD": [call(28, uint(1) + uint(0) + one) for one in name[:CONNECTIONS]],
+            }
+            for kind, requests in kinds.items():
+                size = reply_size(port, requests[0])
+                shape = [str(len(requests[0])), str(size)]
+                echo = subprocess.Popen([sys.executable, "-c", ECHO, *shape], stdout=subprocess.PIPE, text=True)
+                assert echo.stdout is not None
+                other = int(echo.stdout.readline())
+                ours, bare = [], []
+                for _ in range(3):
+                    ours.append(asyncio.run(load(port, requests, args.seconds)))
+                    bare.append(asyncio.run(load(other, requests, args.seconds, size)))
+                echo.kill()
+                echo.wait()
+                best = max(ours), max(bare)
+                ratio = f"{best[0] / best[1]:.2f} of an echo of {size} bytes"
+                print(f"  {kind:<11} {best[0]:>8,.0f}/s   {ratio} ({best[1]:,.0f}/s)")
+            status = Path(f"/proc/{server.pid}/status").read_text()
+            resident = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+            print(f"  memory: {resident / 1024:.0f} MiB, {resident * 1024 / (users + 2):,.0f} bytes a directory in all")
+            server.terminate()
+            server.wait()
+
+
+if __name__ == "__main__":
+    main()
