@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
@@ -24,7 +23,10 @@ the tools of old.
   portlore netinfo init office --user ann --machine next1=10.0.0.5
                                                        a new domain; the password is asked for
   portlore netinfo import office.nidb records.json     make a domain from an export
-  portlore netinfo serve --domain network=office.nidb --port 7100
+  sudo portlore netinfo serve --domain network=office --listen 10.0.0.1
+                                                       for old machines: binder, port mapper
+  portlore netinfo serve --domain network=office --port 7100
+                                                       one domain on one port, for anybody
   portlore netinfo export office.nidb > records.json
   portlore netinfo check office.nidb                   ids, links, checksum
   portlore netinfo backup office.nidb copy.nidb        also while it is served
@@ -51,13 +53,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--domain", action="append", required=True, metavar="TAG=PATH", help="a domain to serve, by its tag"
     )
     serve.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="where (default: 127.0.0.1)")
-    serve.add_argument(
-        "--port",
-        type=_port,
-        required=True,
-        metavar="N",
-        help="TCP and UDP port of the first domain; the next ones follow",
-    )
+    help_port = "TCP and UDP port of the first domain, the next ones follow (default: a binder, reserved ports as root)"
+    serve.add_argument("--port", type=_port, metavar="N", help=help_port)
+    serve.add_argument("--mapper-port", type=_port, default=111, metavar="N", help="of the port mapper (default: 111)")
     serve.add_argument("--classic", action="store_true", help="show password hashes to everybody")
     serve.add_argument("--read-only", action="store_true", help="nobody writes")
     bring = actions.add_parser("import", help="make a domain from JSON", prog="portlore netinfo import")
@@ -198,40 +196,30 @@ def _serve(args: Namespace, output: Output) -> int:
 
 
 async def _serve_all(domains: list[tuple[str, str]], args: Namespace) -> None:
-    from portlore.netinfo.answering import Policy, Service
-    from portlore.netinfo.passwords import matches
-    from portlore.netinfo.server import Limits, Serving, listen, log_to_stderr
-    from portlore.netinfo.store import Store
+    from portlore.netinfo.answering import Policy
+    from portlore.netinfo.hosting import Host
+    from portlore.netinfo.server import log_to_stderr
+    from portlore.opening import user_directory
 
-    policy = Policy(args.classic, args.read_only)
-    hostname = os.uname().nodename.encode() if hasattr(os, "uname") else b"localhost"
+    host = Host(args.listen, f"{user_directory()}/netinfo", Policy(args.classic, args.read_only), log_to_stderr)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    running = []
-    stores: list[Store] = []
     try:
+        if args.port is None:
+            await host.bind(args.mapper_port)
         for place, (tag, path) in enumerate(domains):
-            store = Store(path)
-            stores.append(store)
-            service = Service(store.load(), tag.encode(), matches, policy, hostname)
-            serving = Serving(service, store, log_to_stderr, Limits())
-            server, datagrams, port = await listen(serving, args.listen, args.port + place if args.port else 0)
-            running.append((serving, server, datagrams))
-            log_to_stderr(f"serving tag={tag} path={path} address={args.listen} port={port}")
+            port = -1 if args.port is None else args.port + place if args.port else 0
+            await host.serve(tag, path, port)
+        if not args.listen.startswith("127."):
+            log_to_stderr(
+                "passwords of writers cross the network inverted, not encrypted: NetInfo knows nothing better"
+            )
         await ended.wait()
         log_to_stderr("ending: no new connections, writes under way are finished")
-        for serving, server, datagrams in running:
-            server.close()
-            datagrams.close()
-            await asyncio.wait_for(serving.idle.wait(), 30)
-            for connection in list(serving.connections):
-                connection.drop()
-            serving.close()
     finally:
-        for store in stores:
-            store.close()
+        await host.close()
 
 
 ACTIONS = {"init": _init, "serve": _serve, "import": _import, "export": _export, "check": _check, "backup": _backup}

@@ -26,6 +26,17 @@ def machine(text: str) -> tuple[str, str]:
     return name, address
 
 
+def minimal_domain(tag: str, hostname: str, address: str) -> Domain:
+    """What a server makes when it is told to create a master (SPEC 1): itself as the master, and nothing else."""
+    domain = Domain.of([Record(0, 0, 0, properties([("master", [f"{hostname}/{tag}"])]), ())])
+    machines = domain.create(domain.at(0), properties([("name", ["machines"])]), LAST)
+    own = [address] if not address.startswith(("127.", "0.0.0.0")) else []  # noqa: S104 - not an address to be known by
+    pairs = [("name", [hostname]), ("ip_address", own), ("serves", [f"./{tag}"])]
+    domain.create(machines, properties(pairs), LAST)
+    domain.take()
+    return domain
+
+
 def new_domain(
     tag: str, host: tuple[str, str], machines: Iterable[tuple[str, str]], user: str, uid: int, hashed: bytes
 ) -> Domain:

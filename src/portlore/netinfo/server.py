@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
     from portlore.netinfo.store import Store
 
+    Answer = Callable[[Caller, bytes, bool], bytes | None]  # caller, record, whether it came over UDP
+
 LONGEST = 1 << 24  # bytes of a request
+SHORT = 1 << 14  # bytes of a call to the binder
 MOST_CONNECTIONS = 1024
 PATIENCE = 30.0  # seconds that the rest of a begun record may take
 BACKLOG = 1 << 20  # bytes of answers that a client may leave unread before it is not listened to
@@ -271,6 +274,65 @@ class Datagrams(asyncio.DatagramProtocol):
         """Answer a datagram."""
         caller = Caller(str(addr[0]), addr[1], str(addr[0]).startswith("127."))
         reply = self._serving.service.answer(caller, data, udp=True)
+        if reply is not None and self._transport is not None:
+            self._transport.sendto(reply, addr)
+
+
+class Plain(asyncio.Protocol):
+    """A TCP connection of calls that are answered at once: the binder's."""
+
+    def __init__(self, answer: Answer, is_own: Callable[[str], bool]) -> None:
+        self._answer, self._is_own = answer, is_own
+        self._reader = RecordReader(SHORT)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way back, and an eye on the clock."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._caller = Caller(str(peer[0]), peer[1], self._is_own(str(peer[0])))
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the clock."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what is complete."""
+        self._wait()
+        try:
+            records = self._reader.feed(data)
+        except RecordTooLong:
+            self._transport.abort()
+            return
+        for record in records:
+            reply = self._answer(self._caller, record, False)
+            if reply is not None:
+                self._transport.write(marked(reply))
+
+    def _wait(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._transport.abort)
+
+
+class PlainDatagrams(asyncio.DatagramProtocol):
+    """The same over UDP."""
+
+    def __init__(self, answer: Answer, is_own: Callable[[str], bool]) -> None:
+        self._answer, self._is_own = answer, is_own
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way back."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Answer a datagram."""
+        caller = Caller(str(addr[0]), addr[1], self._is_own(str(addr[0])))
+        reply = self._answer(caller, data, True)
         if reply is not None and self._transport is not None:
             self._transport.sendto(reply, addr)
 

@@ -1,0 +1,312 @@
+"""Edge: a NetInfo host: its domains, the binder that names their ports, a port mapper that names the binder's.
+
+On a machine without rpcbind the port mapper is our own. As root, everything takes ports below 1024, as clients of old
+believe only those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+
+from portlore.errors import HostError, PortloreError
+from portlore.netinfo import binder as nibind
+from portlore.netinfo.access import RESERVED, Caller
+from portlore.netinfo.answering import PROGRAM, VERSION, Policy, Service
+from portlore.netinfo.binder import Binder, Outside, Registration
+from portlore.netinfo.coding import first_values
+from portlore.netinfo.embedded import EmbeddedPortMapper
+from portlore.netinfo.embedded import register as register_with
+from portlore.netinfo.embedded import unregister as unregister_with
+from portlore.netinfo.making import minimal_domain
+from portlore.netinfo.passwords import matches
+from portlore.netinfo.server import Limits, Plain, PlainDatagrams, Serving, listen
+from portlore.netinfo.store import Store
+from portlore.netinfo.values import ROOT
+from portlore.oncrpc import portmap
+from portlore.oncrpc.message import NOBODY, SUCCESS, Call, decode_reply, encode_call
+from portlore.oncrpc.portmap import Indirect, Mapping
+from portlore.oncrpc.xdr import XdrError, opaque, uint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST, COUNT = 600, 424  # the reserved ports that servers take, beginning at their process number (SPEC 4)
+PING_PATIENCE = 0.3  # seconds for a server that is not ours to answer a PING
+SUFFIX = ".nidb"
+
+
+class Domained:
+    """A domain that is being served, and what has to be closed."""
+
+    def __init__(
+        self, tag: str, store: Store, serving: Serving, server: asyncio.Server, datagrams: object, port: int
+    ) -> None:
+        self.tag, self.store, self.serving = tag, store, serving
+        self.server, self.datagrams, self.port = server, datagrams, port
+
+
+class Host:
+    """Everything that one process serves.
+
+    ``address``: where it listens. ``folder``: where domains that clients create are put. ``log`` takes a line.
+    """
+
+    def __init__(self, address: str, folder: str, policy: Policy, log: Callable[[str], None]) -> None:
+        self.address, self.folder, self.policy, self.log = address, folder, policy, log
+        self.hostname = socket.gethostname().partition(".")[0].encode()
+        self.domains: dict[str, Domained] = {}
+        self.binder: Binder | None = None
+        self.mapper: EmbeddedPortMapper | None = None
+        self.binder_port = 0
+        self._closing: list[object] = []
+        self._foreign_mapper = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._next = os.getpid() % COUNT
+
+    # Domains
+
+    async def serve(self, tag: str, path: str, port: int = -1) -> Domained:
+        """Serve a domain on a port (0: any; below 0: a reserved one as root, any otherwise)."""
+        store = Store(path)
+        try:
+            service = Service(store.load(), tag.encode(), matches, self.policy, self.hostname)
+            serving = Serving(service, store, self.log, Limits())
+            server, datagrams, number = await self._listen(serving, port)
+        except PortloreError:
+            store.close()
+            raise
+        made = self.domains[tag] = Domained(tag, store, serving, server, datagrams, number)
+        if self.binder is not None:
+            self.binder.register(Registration(tag.encode(), number, number))
+        self.log(f"serving tag={tag} path={path} address={self.address} port={number}")
+        return made
+
+    async def _listen(self, serving: Serving, port: int) -> tuple[asyncio.Server, asyncio.DatagramTransport, int]:
+        if port >= 0:
+            return await listen(serving, self.address, port)
+        for number in self._ports():
+            try:
+                return await listen(serving, self.address, number)
+            except HostError:
+                continue
+        raise HostError("listening", "no port is free", "give one with --port")
+
+    def _ports(self) -> list[int]:
+        """The ports to try: reserved ones as root, each server its own, then any."""
+        if not hasattr(os, "geteuid") or os.geteuid():
+            return [0]
+        self._next += 1
+        return [*(FIRST + (self._next + step) % COUNT for step in range(COUNT)), 0]
+
+    # Binder and port mapper
+
+    async def bind(self, mapper_port: int = portmap.PORT) -> None:
+        """Start the binder, and register it with rpcbind, or with a port mapper of our own where none runs."""
+        self.binder = Binder(Outside(self._alive, self._bind, self._create, self._destroy, _is_root, self._alias))
+        loop = asyncio.get_running_loop()
+        for number in self._ports():
+            try:
+                server = await loop.create_server(lambda: Plain(self._answer, self.is_own), self.address, number)
+                self.binder_port = server.sockets[0].getsockname()[1]
+                where = (self.address, self.binder_port)
+                udp, _ = await loop.create_datagram_endpoint(lambda: PlainDatagrams(self._answer, self.is_own), where)
+            except OSError as error:
+                if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                    continue
+                raise HostError("starting the binder", error.strerror or str(error), "give another --listen") from None
+            self._closing += [server, udp]
+            break
+        self.log(f"binder address={self.address} port={self.binder_port}")
+        await self._register(mapper_port)
+
+    async def _register(self, mapper_port: int) -> None:
+        mapper = EmbeddedPortMapper(self.address, mapper_port, self._passed_on, self.is_own)
+        try:
+            await mapper.start()
+        except HostError:
+            try:
+                await asyncio.to_thread(register_with, self._mappings())
+            except PortloreError as error:
+                self.log(f"no port mapper knows the binder: {error}; clients need the binder's port")
+                return
+            self._foreign_mapper = True
+            self.log("port mapper: registered with the one that runs here; old clients need one that passes calls on "
+                     "(rpcbind -r)")  # fmt: skip
+            return
+        self.mapper = mapper
+        for one in self._mappings():
+            mapper.table.set(one)
+        self.log(f"port mapper: our own, address={self.address} port={mapper.port}")
+
+    def _mappings(self) -> list[Mapping]:
+        return [Mapping(nibind.PROGRAM, nibind.VERSION, kind, self.binder_port) for kind in (portmap.UDP, portmap.TCP)]
+
+    def _answer(self, caller: Caller, record: bytes, udp: bool) -> bytes | None:
+        return None if self.binder is None else self.binder.answer(caller, record, udp=udp)
+
+    def _passed_on(self, caller: Caller, one: Indirect) -> tuple[int, bytes] | None:
+        """A CALLIT of the binder: it has the rights of who asks, never this machine's."""
+        if self.binder is None or one.program != nibind.PROGRAM:
+            return None
+        call = Call(1, one.program, one.version, one.procedure, NOBODY, NOBODY, one.arguments)
+        stranger = caller.replace(local=False, port=max(caller.port, RESERVED), credential=NOBODY)
+        reply = self.binder.answer(stranger, encode_call(call), udp=True)
+        if reply is None:
+            return None
+        told = decode_reply(reply)
+        return (self.binder_port, told.results) if told.accepted == SUCCESS else None
+
+    def is_own(self, address: str) -> bool:
+        """Whether an address is this machine's."""
+        return address.startswith("127.") or address == self.address or address in _addresses()
+
+    # What the binder needs of the world
+
+    def _alive(self, tag: bytes, udp_port: int) -> bool:
+        if any(one.port == udp_port for one in self.domains.values()):
+            return True
+        reply = _ask_udp(udp_port, Call(1, PROGRAM, VERSION, 0, NOBODY, NOBODY, b""))
+        return reply is not None
+
+    def _bind(self, tag: bytes, client_tag: bytes, client_address: int) -> bool:
+        call = Call(1, PROGRAM, VERSION, 24, NOBODY, NOBODY, opaque(client_tag) + uint(client_address))
+        one = self.domains.get(tag.decode("utf-8", "replace"))
+        if one is not None:
+            reply = one.serving.service.answer(Caller("127.0.0.1", 0, local=True), encode_call(call), udp=True)
+        else:
+            port = self.binder.registered[tag].udp_port if self.binder and tag in self.binder.registered else 0
+            reply = _ask_udp(port, call) if port else None
+        return reply is not None and decode_reply(reply).accepted == SUCCESS
+
+    def _create(self, tag: bytes) -> bool:
+        """A new domain of a tag, served as soon as its file is there."""
+        name = tag.decode("utf-8", "replace")
+        path = os.path.join(self.folder, name + SUFFIX)  # noqa: PTH118
+        if os.path.exists(path):  # noqa: PTH110
+            return False
+        try:
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+            with Store(path, create=True) as store:
+                store.write_all(minimal_domain(name, self.hostname.decode(), self.address))
+        except (PortloreError, OSError) as error:
+            self.log(f"domain {name} cannot be made: {error}")
+            return False
+        task = asyncio.get_running_loop().create_task(self._start(name, path))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _start(self, tag: str, path: str) -> None:
+        try:
+            await self.serve(tag, path)
+        except PortloreError as error:
+            self.log(f"domain {tag} cannot be served: {error}")
+
+    def _destroy(self, tag: bytes) -> bool:
+        """Serve a tag no more; only the files of domains that clients created are removed."""
+        one = self.domains.pop(tag.decode("utf-8", "replace"), None)
+        if one is None:
+            return False
+        self._end(one)
+        own = os.path.abspath(self.folder)  # noqa: PTH100
+        if os.path.dirname(os.path.abspath(one.store.path)) == own:  # noqa: PTH100, PTH120
+            for end in ("", "-wal", "-shm", ".lock"):
+                try:
+                    os.unlink(one.store.path + end)  # noqa: PTH108
+                except OSError:
+                    continue
+        return True
+
+    def _alias(self, tag: bytes, address: str) -> bytes | None:
+        """The domain whose root names this tag as an alias for that address (SPEC 2.5)."""
+        for one in self.domains.values():
+            root = one.serving.service.domain.directories.get(ROOT)
+            names = first_values(root.data, b"alias_name") if root is not None else None
+            if root is not None and names and names[0] == tag:
+                networks = first_values(root.data, b"alias_addrs") or ()
+                if any(_within(address, network.decode("ascii", "replace")) for network in networks):
+                    return one.tag.encode()
+        return None
+
+    # The end
+
+    def _end(self, one: Domained) -> None:
+        one.server.close()
+        one.datagrams.close()  # type: ignore[attr-defined]
+        for connection in list(one.serving.connections):
+            connection.drop()
+        one.serving.close()
+        one.store.close()
+
+    async def close(self) -> None:
+        """Finish the writes that are under way, then stop serving."""
+        if self._foreign_mapper:
+            try:
+                await asyncio.to_thread(unregister_with, self._mappings())
+            except PortloreError as error:
+                self.log(f"the port mapper still names the binder: {error}")
+        for one in self.domains.values():
+            one.server.close()
+            try:
+                await asyncio.wait_for(one.serving.idle.wait(), 30)
+            except TimeoutError:
+                self.log(f"tag={one.tag}: the disk did not take the last writes within 30 s")
+            self._end(one)
+        self.domains.clear()
+        for closing in self._closing:
+            closing.close()  # type: ignore[attr-defined]
+        if self.mapper is not None:
+            await self.mapper.close()
+
+
+def _ask_udp(port: int, call: Call) -> bytes | None:
+    """A call to a server on this machine; ``None`` without an answer in time."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.settimeout(PING_PATIENCE)
+        try:
+            line.sendto(encode_call(call), ("127.0.0.1", port))
+            reply = line.recv(8800)
+            decode_reply(reply)
+        except (OSError, XdrError):
+            return None
+    return reply
+
+
+def _is_root(password: bytes) -> bool:
+    """Whether a password is this machine's root's; never where the password file may not be read."""
+    try:
+        with open("/etc/shadow", "rb") as file:  # noqa: PTH123
+            for line in file:
+                fields = line.split(b":")
+                if fields[0] == b"root" and len(fields) > 1:
+                    return matches(password, fields[1])
+    except OSError:
+        return False
+    return False
+
+
+def _addresses() -> set[str]:
+    """This machine's addresses of IPv4, as the kernel's routes tell them."""
+    from portlore.listeners.forwarders import local_addresses
+
+    try:
+        with open("/proc/net/fib_trie") as file:  # noqa: PTH123
+            return local_addresses(file.read(), "")
+    except OSError:
+        return set()
+
+
+def _within(address: str, network: str) -> bool:
+    """Whether an address lies in ``net/mask`` or ``net&mask``, both dotted."""
+    net, mark, mask = network.replace("&", "/").partition("/")
+    try:
+        numbers = [[int(part) for part in text.split(".")] for text in (address, net, mask)]
+    except ValueError:
+        return False
+    if not mark or any(len(parts) != 4 for parts in numbers):
+        return False
+    return all(a & m == n & m for a, n, m in zip(*numbers, strict=True))

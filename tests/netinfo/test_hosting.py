@@ -1,0 +1,180 @@
+"""The whole host as an old machine meets it: port mapper, binder, domain; alone, beside rpcbind, and by broadcast."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux") or os.geteuid() != 0 or not shutil.which("unshare"),
+    reason="needs Linux and root, to make network namespaces with ports below 1024",
+)
+SOURCE = [sys.executable, "-m", "portlore", "netinfo"]
+WALK = """
+import json, socket, struct, sys
+from portlore.netinfo.binder import decode_ports, decode_registrations
+from portlore.oncrpc.message import NOBODY, Call, decode_reply, encode_call
+from portlore.oncrpc.portmap import Indirect, Mapping, indirect, mapping
+from portlore.oncrpc.records import RecordReader, marked
+from portlore.oncrpc.xdr import Reader, opaque, uint
+import time
+told = {}
+where = sys.argv[1]
+def reserved(kind):
+    s = socket.socket(socket.AF_INET, kind)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    for port in range(1000, 600, -1):
+        try:
+            s.bind(("", port)); break
+        except OSError: pass
+    s.settimeout(3)
+    return s
+def udp(port, program, version, procedure, arguments=b"", to=None):
+    line = reserved(socket.SOCK_DGRAM)
+    line.sendto(encode_call(Call(7, program, version, procedure, NOBODY, NOBODY, arguments)), (to or where, port))
+    try: data, peer = line.recvfrom(9000)
+    except TimeoutError: return None
+    finally: line.close()
+    return decode_reply(data), peer[0]
+for _ in range(100):
+    try: answer = udp(111, 100000, 2, 3, mapping(Mapping(200100001, 1, 17, 0)))
+    except OSError: answer = None
+    port = Reader(answer[0].results).uint() if answer else 0
+    if port: break
+    time.sleep(0.1)
+told["binder"] = port
+told["tags"] = sorted(r.tag.decode() for r in decode_registrations(udp(port, 200100001, 1, 4)[0].results))
+told["network"] = decode_ports(udp(port, 200100001, 1, 3, opaque(b"network"))[0].results)
+told["unknown"] = Reader(udp(port, 200100001, 1, 3, opaque(b"nobody"))[0].results).uint()
+with socket.create_connection((where, told["network"][1])) as line:
+    line.sendall(marked(encode_call(Call(8, 200100000, 2, 2, NOBODY, NOBODY, b""))))
+    told["root"] = decode_reply(RecordReader().feed(line.recv(4096))[0]).results.hex()
+def bind(address, tag=b"local"):
+    number = struct.unpack(">I", socket.inet_aton(address))[0]
+    arguments = uint(number) + opaque(tag) + opaque(b"network")
+    found = udp(111, 100000, 2, 5, indirect(Indirect(200100001, 1, 8, arguments)), sys.argv[2])
+    return None if found is None else [found[0].accepted, found[1], Reader(found[0].results).uint()]
+told["bound"] = bind("10.0.0.5")
+told["stranger"] = bind("10.0.0.6")
+print(json.dumps(told))
+"""
+SERVE = """
+ip link set lo up
+{mapper}
+"$@" netinfo serve --domain network={path} --domain other={other} --listen {listen} 2>{log} &
+server=$!
+{walk}
+{after}
+kill -TERM $server; wait $server; echo "exit $?" >&2
+"""
+
+
+@pytest.fixture
+def domains(tmp_path: Path) -> tuple[Path, Path]:
+    for name in ("office", "other"):
+        words = ["init", tmp_path / name, "--user", "ann", "--machine", "next1=10.0.0.5", "--host", "office=10.0.0.1"]
+        subprocess.run([*SOURCE, *map(str, words)], input="secret\n", text=True, check=True, capture_output=True)
+    return tmp_path / "office", tmp_path / "other"
+
+
+def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    (folder / "walk.py").write_text(WALK)
+    words = ["unshare", "-n", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "portlore"]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+
+
+def script(domains: tuple[Path, Path], folder: Path, **parts: str) -> str:
+    values = {"mapper": "", "after": "", "listen": "127.0.0.1", "path": str(domains[0]), "other": str(domains[1])}
+    walk = f"{sys.executable} {folder}/walk.py 127.0.0.1 127.0.0.1"
+    return SERVE.format(**{**values, "walk": walk, "log": str(folder / "log"), **parts})
+
+
+def check(told: dict[str, Any], server: str) -> None:
+    """What a client finds on its way from port 111 to the domain's root."""
+    assert 0 < told["binder"] < 1024
+    assert told["tags"] == ["network", "other"]
+    assert all(0 < port < 1024 for port in told["network"])
+    assert told["unknown"] == 19  # NOTAG
+    assert told["root"].startswith("00000000" + "00000000")  # OK, the root's id
+    assert told["stranger"] is None  # silence: the machine is not in /machines
+    assert told["bound"] == [0, server, told["binder"]]
+
+
+def test_a_client_finds_the_domain_through_our_own_port_mapper(domains: tuple[Path, Path], tmp_path: Path) -> None:
+    done = run(script(domains, tmp_path), tmp_path)
+    check(json.loads(done.stdout), "127.0.0.1")
+    assert "exit 0" in done.stderr
+    assert "port mapper: our own" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.skipif(not shutil.which("rpcbind") or not shutil.which("rpcinfo"), reason="needs rpcbind")
+def test_rpcbind_knows_the_binder_where_it_runs(domains: tuple[Path, Path], tmp_path: Path) -> None:
+    parts = {
+        "mapper": "mount -t tmpfs none /run; mkdir -p /run/rpcbind; rpcbind -f -r -i & mapper=$!; sleep 1",
+        "after": "rpcinfo -p 127.0.0.1 >&2; kill $mapper",
+    }
+    done = run(script(domains, tmp_path, **parts), tmp_path)
+    told = json.loads(done.stdout)
+    assert told["binder"] > 0
+    assert told["tags"] == ["network", "other"]
+    lines = [line.split() for line in done.stderr.splitlines()]
+    assert "registered with the one that runs here" in (tmp_path / "log").read_text()
+    assert ["200100001", "1", "udp", str(told["binder"])] in [line[:4] for line in lines]
+    assert ["200100001", "1", "tcp", str(told["binder"])] in [line[:4] for line in lines]
+
+
+def test_two_hosts_bind_by_broadcast(domains: tuple[Path, Path], tmp_path: Path) -> None:
+    """A server in one namespace, a client in another, a wire between: the client calls 10.0.0.255 for a parent."""
+    name = f"pl{os.getpid()}"
+    prepare = f"""
+    ip link add eth0 type veth peer name eth0 netns {name} || exit 9
+    ip addr add 10.0.0.1/24 dev eth0; ip link set eth0 up
+    ip -n {name} addr add 10.0.0.5/24 dev eth0; ip -n {name} link set eth0 up; ip -n {name} link set lo up
+    """
+    walk = f"ip netns exec {name} {sys.executable} {tmp_path}/walk.py 10.0.0.1 10.0.0.255"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        (tmp_path / "walk.py").write_text(WALK)
+        text = script(domains, tmp_path, listen="0.0.0.0", walk=walk, mapper=prepare)
+        words = ["unshare", "-n", "sh", "-c", text, "sh", sys.executable, "-m", "portlore"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)
+    check(json.loads(done.stdout), "10.0.0.1")
+    assert "not encrypted" in (tmp_path / "log").read_text()
+
+
+def test_trusted_networks_close_strangers_right_after_accept() -> None:
+    from portlore.netinfo.answering import Service
+    from portlore.netinfo.making import new_domain
+    from portlore.netinfo.server import Limits, Serving
+    from portlore.netinfo.values import Property
+
+    domain = new_domain("network", ("office", "10.0.0.1"), [], "ann", 501, b"x")
+    root = domain.at(0)
+    networks = domain.at(domain.path(b"networks") or 0)
+    domain.create(networks, (Property(b"name", (b"lab",)), Property(b"address", (b"192.42.172.0",))), 9)
+
+    async def admitted(*values: bytes) -> list[bool]:
+        domain.write(root, (*root.properties[:1], Property(b"trusted_networks", values)))
+        serving = Serving(Service(domain, b"network", lambda a, b: False), None, print, Limits())
+        try:
+            return [serving.admits(a, local=False) for a in ("10.1.2.3", "192.42.172.9", "192.42.17.9")] + [
+                serving.admits("7.7.7.7", local=True)
+            ]
+        finally:
+            serving.close()
+
+    import asyncio
+
+    assert asyncio.run(admitted(b"10")) == [True, False, False, True]
+    assert asyncio.run(admitted(b"192.42.172")) == [False, True, False, True]
+    assert asyncio.run(admitted(b"lab", b"10")) == [True, True, False, True]
+    assert asyncio.run(admitted()) == [False, False, False, True]
