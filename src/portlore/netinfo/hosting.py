@@ -105,8 +105,16 @@ class Host:
     # Binder and port mapper
 
     async def bind(self, mapper_port: int = portmap.PORT) -> None:
-        """Start the binder, and register it with rpcbind, or with a port mapper of our own where none runs."""
-        self.binder = Binder(Outside(self._alive, self._bind, self._create, self._destroy, _is_root, self._alias))
+        """Start the binder, and have a port mapper name it: our own, or rpcbind where that runs."""
+        mapper = EmbeddedPortMapper(self.address, mapper_port, self._passed_on, self.is_own)
+        try:
+            await mapper.start()
+            self.mapper = mapper
+        except HostError:  # its port is taken, or not ours to take
+            self._foreign_mapper = True
+        outside = Outside(self._alive, self._bind, self._create, self._destroy, _is_root, self._alias)
+        # Another port mapper may pass calls on from anywhere, from a port below 1024: then UDP is nobody's word.
+        self.binder = Binder(outside, udp_register=not self._foreign_mapper)
         loop = asyncio.get_running_loop()
         for number in self._ports():
             try:
@@ -121,26 +129,22 @@ class Host:
             self._closing += [server, udp]
             break
         self.log(f"binder address={self.address} port={self.binder_port}")
-        await self._register(mapper_port)
+        await self._register()
 
-    async def _register(self, mapper_port: int) -> None:
-        mapper = EmbeddedPortMapper(self.address, mapper_port, self._passed_on, self.is_own)
-        try:
-            await mapper.start()
-        except HostError:
-            try:
-                await asyncio.to_thread(register_with, self._mappings())
-            except PortloreError as error:
-                self.log(f"no port mapper knows the binder: {error}; clients need the binder's port")
-                return
-            self._foreign_mapper = True
-            self.log("port mapper: registered with the one that runs here; old clients need one that passes calls on "
-                     "(rpcbind -r)")  # fmt: skip
+    async def _register(self) -> None:
+        if self.mapper is not None:
+            for one in self._mappings():
+                self.mapper.table.set(one)
+            self.log(f"port mapper: our own, address={self.address} port={self.mapper.port}")
             return
-        self.mapper = mapper
-        for one in self._mappings():
-            mapper.table.set(one)
-        self.log(f"port mapper: our own, address={self.address} port={mapper.port}")
+        try:
+            await asyncio.to_thread(register_with, self._mappings())
+        except PortloreError as error:
+            self._foreign_mapper = False
+            self.log(f"no port mapper knows the binder: {error}; clients need the binder's port")
+            return
+        self.log("port mapper: registered with the one that runs here; for machines that look for a parent by broadcast "
+                 "it must pass calls on (rpcbind -r)")  # fmt: skip
 
     def _mappings(self) -> list[Mapping]:
         return [Mapping(nibind.PROGRAM, nibind.VERSION, kind, self.binder_port) for kind in (portmap.UDP, portmap.TCP)]
