@@ -143,7 +143,7 @@ class Host:
             self._foreign_mapper = False
             self.log(f"no port mapper knows the binder: {error}; clients need the binder's port")
             return
-        self.log("port mapper: registered with the one that runs here; for machines that look for a parent by broadcast "
+        self.log("port mapper: registered with the one that runs here; for machines that seek a parent by broadcast "
                  "it must pass calls on (rpcbind -r)")  # fmt: skip
 
     def _mappings(self) -> list[Mapping]:
