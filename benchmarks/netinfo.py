@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from portlore.netinfo.coding import properties as encoded
 from portlore.netinfo.domain import Domain
 from portlore.netinfo.store import Store
 from portlore.netinfo.values import Record, properties
@@ -51,10 +52,18 @@ def user(number: int, identifier: int) -> Record:
     return Record(identifier, 0, 1, properties(pairs), ())
 
 
+FREE = 1_000_000  # ids from here on: directories that anybody may create in
+
+
 def domain_of(users: int) -> Domain:
     many = [user(number, number + 2) for number in range(users)]
-    root = Record(0, 1, 0, properties([("master", ["here/bench"])]), (1,))
-    return Domain.of([root, Record(1, users, 0, properties([("name", ["users"])]), tuple(u.id for u in many)), *many])
+    free = [
+        Record(FREE + n, 0, 0, properties([("name", [f"free{n}"]), ("_writers", ["*"])]), ())
+        for n in range(CONNECTIONS)
+    ]
+    root = Record(0, 1, 0, properties([("master", ["here/bench"])]), (1, *(one.id for one in free)))
+    below = Record(1, users, 0, properties([("name", ["users"])]), tuple(one.id for one in many))
+    return Domain.of([root, below, *many, *free])
 
 
 def call(procedure: int, arguments: bytes, xid: int = 7) -> bytes:
@@ -111,6 +120,51 @@ def reply_size(port: int, request: bytes) -> int:
     return len(data)
 
 
+class Creator(Client):
+    """Creates a user after the other as root would: anybody may write below a directory with ``_writers *``."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.got += 1
+        if int.from_bytes(data[28:32], "big"):
+            self.done.set_exception(RuntimeError(f"status {data[28:32].hex()}"))
+            return
+        below = data[40:48]  # the parent's new id: the next call's
+        self.count += 1
+        if time.monotonic() > self.until:
+            self.transport.close()
+            self.done.set_result(self.count)
+        else:
+            self.transport.write(call(5, below + self.request))  # type: ignore[attr-defined]
+
+
+async def creates(port: int, clients: int, seconds: float) -> float:
+    """Creates a second, each acknowledged when it is on disk; every client below a directory of its own."""
+    loop = asyncio.get_running_loop()
+    until = time.monotonic() + seconds
+    given = encoded(properties([("name", ["new"]), ("uid", ["5"])])) + uint(0xFFFF_FFFF) + uint(0)
+    waiting = []
+    for number in range(clients):
+        done: asyncio.Future[int] = loop.create_future()
+        made = Creator(given, done, until)
+        transport, _ = await loop.create_connection(lambda made=made: made, "127.0.0.1", port)  # type: ignore[misc]
+        line = await current(port, FREE + number)
+        transport.write(call(5, line + given))
+        waiting.append(done)
+    return sum(await asyncio.gather(*waiting)) / seconds
+
+
+async def current(port: int, identifier: int) -> bytes:
+    """A directory's id with its instance."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(call(3, uint(identifier) + uint(0)))
+    data = await reader.readexactly(40)
+    writer.close()
+    return data[32:40]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, nargs="*", default=[10_000, 100_000])
@@ -152,6 +206,9 @@ def main() -> None:
                 best = max(ours), max(bare)
                 ratio = f"{best[0] / best[1]:.2f} of an echo of {size} bytes"
                 print(f"  {kind:<11} {best[0]:>8,.0f}/s   {ratio} ({best[1]:,.0f}/s)")
+            for clients in (1, CONNECTIONS):
+                each = asyncio.run(creates(port, clients, args.seconds))
+                print(f"  durable creates by {clients:>2} clients: {each:,.0f}/s")
             status = Path(f"/proc/{server.pid}/status").read_text()
             resident = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
             print(f"  memory: {resident / 1024:.0f} MiB, {resident * 1024 / (users + 2):,.0f} bytes a directory in all")

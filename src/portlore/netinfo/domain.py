@@ -7,7 +7,7 @@ is looked for is found through an index by (directory, key), made at the first s
 from __future__ import annotations
 
 from bisect import insort
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
 from portlore.errors import NetInfoError
 from portlore.netinfo.coding import decode_properties, first_values
@@ -72,9 +72,8 @@ class Domain:
         self._indexes: dict[int, dict[bytes, Index]] = {}
         self._order: dict[int, dict[int, int]] = {}
         self.checksum = sum((one.id + 1) * one.instance for one in self.directories.values()) & FULL
-        self.highest = max(self.directories, default=-1)
-        self._free = [i for i in range(self.highest) if i not in self.directories]
-        heapify(self._free)
+        self._lowest = 0  # no id below it is free, but for those in the heap
+        self._freed: list[int] = []
         self.version = max([one.version for one in self.directories.values()], default=0)
 
     @classmethod
@@ -99,6 +98,11 @@ class Domain:
         )
         domain.version = max(version, 0)
         return domain
+
+    @property
+    def highest(self) -> int:
+        """The largest id there is; -1 without any."""
+        return max(self.directories, default=-1)
 
     def records(self) -> Iterator[Record]:
         """Every directory, by id."""
@@ -188,8 +192,7 @@ class Domain:
 
     def create(self, parent: Directory, properties: Properties, where: int) -> Directory:
         """A new directory below ``parent``, at a place among its children."""
-        number = heappop(self._free) if self._free else self.highest + 1
-        self.highest = max(self.highest, number)
+        number = self._free_id()
         child = Directory(number, BASE, parent.id, encoded(properties), [], 0)
         self.directories[number] = child
         self._write(child, touch=False)
@@ -209,6 +212,15 @@ class Domain:
         self._write(parent)
         return child
 
+    def _free_id(self) -> int:
+        """The lowest id that nobody has."""
+        if self._freed:
+            return heappop(self._freed)
+        while self._lowest in self.directories:
+            self._lowest += 1
+        self._lowest += 1
+        return self._lowest - 1
+
     def destroy(self, parent: Directory, child: Directory) -> None:
         """Take a directory away: NOTEMPTY with children, UNRELATED when it is not ``parent``'s."""
         if child.children:
@@ -225,13 +237,8 @@ class Domain:
         self._order.pop(child.id, None)
         self.checksum = (self.checksum - (child.id + 1) * child.instance) & FULL
         self.touched[child.id] = None
-        if child.id == self.highest:
-            while self.highest >= 0 and self.highest not in self.directories:
-                self.highest -= 1
-            self._free = [i for i in self._free if i < self.highest]
-            heapify(self._free)
-        else:
-            heappush(self._free, child.id)
+        if child.id < self._lowest:
+            heappush(self._freed, child.id)
         self._write(parent)
 
     def write(self, directory: Directory, properties: Properties) -> None:

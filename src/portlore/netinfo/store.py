@@ -143,8 +143,12 @@ class Store:
         parent = domain.directories.get(one.parent)
         siblings = parent.children if parent is not None and one.id != ROOT else [one.id]
         at = len(siblings) - 1 if siblings[-1] == one.id else siblings.index(one.id)
-        before = self._places.get(siblings[at - 1], 0.0) if at else None
-        after = self._places.get(siblings[at + 1]) if at + 1 < len(siblings) else None
+        before = after = None
+        left, right = at - 1, at + 1
+        while left >= 0 and (before := self._places.get(siblings[left])) is None:  # new ones of this batch, perhaps
+            left -= 1
+        while right < len(siblings) and (after := self._places.get(siblings[right])) is None:
+            right += 1
         if before is None:
             place = 0.0 if after is None else after - 1.0
         elif after is None:
