@@ -100,7 +100,7 @@ def same(one: Domain, other: Domain) -> bool:
     return list(one.records()) == list(other.records()) and one.checksum == other.checksum
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(STEPS, st.integers(1, 5))
 def test_what_is_loaded_is_what_was_committed_in_order(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int, int, tuple[Property, ...]]], every: int

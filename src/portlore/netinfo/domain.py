@@ -69,6 +69,7 @@ class Domain:
     def __init__(self, directories: Iterable[Directory] = ()) -> None:
         self.directories = {one.id: one for one in directories}
         self.touched: dict[int, Directory | None] = {}
+        self.destroyed: set[int] = set()
         self._indexes: dict[int, dict[bytes, Index]] = {}
         self._order: dict[int, dict[int, int]] = {}
         self.checksum = sum((one.id + 1) * one.instance for one in self.directories.values()) & FULL
@@ -108,10 +109,11 @@ class Domain:
         """Every directory, by id."""
         return (self.directories[number].record() for number in sorted(self.directories))
 
-    def take(self) -> dict[int, Directory | None]:
-        """What has been written since the last call."""
-        touched, self.touched = self.touched, {}
-        return touched
+    def take(self) -> tuple[dict[int, Directory | None], set[int]]:
+        """What has been written since the last call; and the ids destroyed, which others may have by now."""
+        taken = self.touched, self.destroyed
+        self.touched, self.destroyed = {}, set()
+        return taken
 
     # Reads
 
@@ -237,6 +239,7 @@ class Domain:
         self._order.pop(child.id, None)
         self.checksum = (self.checksum - (child.id + 1) * child.instance) & FULL
         self.touched[child.id] = None
+        self.destroyed.add(child.id)
         if child.id < self._lowest:
             heappush(self._freed, child.id)
         self._write(parent)

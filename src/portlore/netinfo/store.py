@@ -123,13 +123,14 @@ class Store:
 
     def batch(self, domain: Domain) -> Batch:
         """What the domain has written since the last batch, as it is now."""
-        touched = domain.take()
+        touched, destroyed = domain.take()
+        for number in destroyed:
+            self._places.pop(number, None)
         rows: list[Row] = []
         gone = []
         for number, one in touched.items():
             if one is None:
                 gone.append(number)
-                self._places.pop(number, None)
                 continue
             place = self._places.get(number)
             if place is None:
