@@ -193,6 +193,20 @@ def test_a_read_only_server_refuses_every_write_with_rdonly() -> None:
     assert service.domain.checksum == served().domain.checksum
 
 
+def test_every_write_is_noted_with_who_did_it_and_what_came_of_it() -> None:
+    service = served()
+    lines: list[str] = []
+    service.audit = lines.append
+    told = conversation(1)
+    for call in told["calls"]:
+        service.answer(STRANGER, bytes.fromhex(call["request_hex"]))
+    assert len(lines) == service.authentications[2] + service.authentications[3]
+    assert any("by=root from=127.0.0.1:40000 status=OK" in line for line in lines)
+    assert any("by=user03 " in line for line in lines)
+    assert any("by=nobody " in line and line.endswith("status=AUTHERROR") for line in lines)
+    assert all(line.isprintable() for line in lines)
+
+
 def test_udp_answers_ping_and_bind_alone() -> None:
     service = served()
     head = bytes.fromhex("0000000100000000000000020bed48a000000002")

@@ -178,3 +178,23 @@ def test_trusted_networks_close_strangers_right_after_accept() -> None:
     assert asyncio.run(admitted(b"192.42.172")) == [False, True, False, True]
     assert asyncio.run(admitted(b"lab", b"10")) == [True, True, False, True]
     assert asyncio.run(admitted()) == [False, False, False, True]
+
+
+@pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark")
+def test_tshark_finds_no_malformed_packet_in_our_traffic(domains: tuple[Path, Path], tmp_path: Path) -> None:
+    capture = tmp_path / "lo.pcap"
+    parts = {
+        "mapper": f"tshark -q -i lo -w {capture} 2>/dev/null & shark=$!; sleep 3",
+        "after": "sleep 1; kill -INT $shark; wait $shark",
+    }
+    done = run(script(domains, tmp_path, **parts), tmp_path)
+    check(json.loads(done.stdout), "127.0.0.1")
+    rpc = ["tshark", "-o", "rpc.dissect_unknown_programs:TRUE", "-r", str(capture), "-Y"]
+    seen = subprocess.run(
+        [*rpc, "rpc.program == 200100000 || rpc.program == 200100001"], capture_output=True, text=True, check=True
+    ).stdout
+    assert seen.count("\n") >= 1  # tshark takes our calls for what they are
+    bad = subprocess.run(
+        [*rpc, "_ws.malformed || rpc.fragment.error"], capture_output=True, text=True, check=True
+    ).stdout
+    assert bad == ""

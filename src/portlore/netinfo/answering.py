@@ -7,7 +7,7 @@ from portlore.netinfo.access import MOST_GROUPS, RESERVED, Caller, acting, inver
 from portlore.netinfo.coding import properties as encoded
 from portlore.netinfo.domain import NODIR
 from portlore.netinfo.procedures import PROCEDURES, NoSuccess
-from portlore.netinfo.values import NUMBERS, Property
+from portlore.netinfo.values import NUMBERS, STATUS, Property
 from portlore.oncrpc.message import (
     AUTH_NONE,
     AUTH_UNIX,
@@ -74,6 +74,8 @@ class Service:
         self._matches, self._parent_of = matches, parent_of
         self.calls = [0] * len(PROCEDURES)
         self.authentications = [0, 0, 0, 0]  # right, wrong, writes done, writes refused
+        self.audit: Callable[[str], None] | None = None  # told of every write, done or refused
+        self._writer = "nobody"
 
     def answer(self, caller: Caller, record: bytes, *, udp: bool = False) -> bytes | None:
         """The reply to a record; ``None`` where the original kept silent (SPEC 10.4)."""
@@ -107,14 +109,24 @@ class Service:
             return accepted(xid, SYSTEM_ERR)
         except NetInfoError as refusal:
             if row.writes:
-                self.authentications[3] += 1
+                self._note(row.name, caller, call.arguments, 3, STATUS[refusal.status][0])
             return success(xid, uint(refusal.status))
         if row.writes:
-            self.authentications[2] += 1
+            self._note(row.name, caller, call.arguments, 2, "OK")
         return success(xid, results)
+
+    def _note(self, name: str, caller: Caller, arguments: bytes, count: int, status: str) -> None:
+        """Count a write and have it noted: what, on which directory, by whom, from where, and what came of it."""
+        self.authentications[count] += 1
+        if self.audit is not None:
+            where = int.from_bytes(arguments[:4], "big")
+            self.audit(
+                f"call={name} directory={where} by={self._writer} from={caller.address}:{caller.port} status={status}"
+            )
 
     def writer(self, caller: Caller) -> Acting:
         """Whom a write is done for; RDONLY where nobody writes."""
+        self._writer = "nobody"
         if self.policy.read_only:
             raise NetInfoError(RDONLY)
         try:
@@ -124,6 +136,10 @@ class Service:
             raise
         if caller.credential.flavor == AUTH_UNIX:
             self.authentications[0] += 1
+        name = "" if who.name is None else who.name.decode("utf-8", "backslashreplace")
+        self._writer = "root" if who.superuser else name if name.isprintable() and " " not in name else repr(name)
+        if who.name is None and not who.superuser:
+            self._writer = "nobody"
         return who
 
     def parent(self) -> tuple[bytes, int]:

@@ -74,6 +74,7 @@ class Host:
         store = Store(path)
         try:
             service = Service(store.load(), tag.encode(), matches, self.policy, self.hostname)
+            service.audit = lambda text: self.log(f"write tag={tag} {text}")
             serving = Serving(service, store, self.log, Limits())
             server, datagrams, number = await self._listen(serving, port)
         except PortloreError:
@@ -96,9 +97,14 @@ class Host:
         raise HostError("listening", "no port is free", "give one with --port")
 
     def _ports(self) -> list[int]:
-        """The ports to try: reserved ones as root, each server its own, then any."""
-        if not hasattr(os, "geteuid") or os.geteuid():
-            return [0]
+        """The ports to try: reserved ones where we may, each server its own, then any."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+            try:
+                trial.bind((self.address, FIRST + COUNT - 1))
+            except PermissionError:  # neither root nor CAP_NET_BIND_SERVICE
+                return [0]
+            except OSError:  # taken, or not our address: the others will tell
+                pass
         self._next += 1
         return [*(FIRST + (self._next + step) % COUNT for step in range(COUNT)), 0]
 
