@@ -32,7 +32,8 @@ PURE = (
     "ranges", "judging", "filtering", "comparing", "seen", "own/__init__", "own/labels", "own/free", "render",
     "oncrpc", "netinfo/values", "netinfo/coding", "netinfo/domain", "netinfo/access", "netinfo/procedures",
     "netinfo/answering", "netinfo/exchange", "netinfo/descrypt", "netinfo/dumping", "netinfo/raw",
-    "netinfo/loading", "netinfo/binder", "listeners/addresses", "listeners/netlink", "listeners/procnet",
+    "netinfo/loading", "netinfo/binder", "netinfo/making", "netinfo/tools/usages", "listeners/addresses",
+    "listeners/netlink", "listeners/procnet",
     "listeners/cgroups",
 )  # fmt: skip
 OUTSIDE = {"os", "pathlib", "socket", "subprocess", "time", "asyncio", "urllib", "http", "shutil", "tempfile",

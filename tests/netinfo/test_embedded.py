@@ -190,10 +190,11 @@ def test_a_port_in_use_is_this_machines_fault_and_leaves_nothing_open() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
             taken.bind(("127.0.0.1", 0))
             port = taken.getsockname()[1]
+            mapper = EmbeddedPortMapper("127.0.0.1", port)
             with pytest.raises(HostError, match="opening a port mapper on"):
-                await EmbeddedPortMapper("127.0.0.1", port).start()
-            with socket.create_server(("127.0.0.1", port)):
-                pass
+                await mapper.start()
+            assert mapper._server is not None  # TCP was free
+            assert not mapper._server.sockets  # and was given back
 
     asyncio.run(main())
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -91,9 +92,15 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def script(domains: tuple[Path, Path], folder: Path, **parts: str) -> str:
-    values = {"mapper": "", "after": "", "listen": "127.0.0.1", "path": str(domains[0]), "other": str(domains[1])}
-    walk = f"{sys.executable} {folder}/walk.py 127.0.0.1 127.0.0.1"
-    return SERVE.format(**{**values, "walk": walk, "log": str(folder / "log"), **parts})
+    values = {
+        "mapper": "",
+        "after": "",
+        "listen": "127.0.0.1",
+        "path": quote(str(domains[0])),
+        "other": quote(str(domains[1])),
+    }
+    walk = f"{quote(sys.executable)} {quote(str(folder))}/walk.py 127.0.0.1 127.0.0.1"
+    return SERVE.format(**{**values, "walk": walk, "log": quote(str(folder / "log")), **parts})
 
 
 def check(told: dict[str, Any], server: str) -> None:
@@ -138,7 +145,7 @@ def test_two_hosts_bind_by_broadcast(domains: tuple[Path, Path], tmp_path: Path)
     ip addr add 10.0.0.1/24 dev eth0; ip link set eth0 up
     ip -n {name} addr add 10.0.0.5/24 dev eth0; ip -n {name} link set eth0 up; ip -n {name} link set lo up
     """
-    walk = f"ip netns exec {name} {sys.executable} {tmp_path}/walk.py 10.0.0.1 10.0.0.255"
+    walk = f"ip netns exec {name} {quote(sys.executable)} {quote(str(tmp_path))}/walk.py 10.0.0.1 10.0.0.255"
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
         (tmp_path / "walk.py").write_text(WALK)

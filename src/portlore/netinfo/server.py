@@ -52,7 +52,7 @@ class Serving:
 
     def __init__(self, service: Service, store: Store | None, log: Callable[[str], None], limits: Limits) -> None:
         self.service, self._store, self.log, self.limits = service, store, log, limits
-        self._waiting: list[tuple[Connection, bytes]] = []
+        self._waiting: list[tuple[Connection, list[bytes]]] = []
         self._busy = False
         self._thread = ThreadPoolExecutor(1, "portlore-netinfo-store")
         self.broken = False
@@ -61,9 +61,9 @@ class Serving:
         self.idle = asyncio.Event()
         self.idle.set()
 
-    def write(self, connection: Connection, reply: bytes) -> None:
-        """Answer a write once it is on disk."""
-        self._waiting.append((connection, reply))
+    def write(self, connection: Connection, replies: list[bytes]) -> None:
+        """Answer calls, writes among them, once those are on disk."""
+        self._waiting.append((connection, replies))
         self.idle.clear()
         if not self._busy:
             self._busy = True
@@ -80,14 +80,13 @@ class Serving:
         future = asyncio.get_running_loop().run_in_executor(self._thread, store.commit, batch)
         future.add_done_callback(lambda done: self._done(waiting, done.exception()))
 
-    def _done(self, waiting: list[tuple[Connection, bytes]], error: BaseException | None) -> None:
+    def _done(self, waiting: list[tuple[Connection, list[bytes]]], error: BaseException | None) -> None:
         if error is not None:
             self._fail(error)
-        for connection, reply in waiting:
-            if error is None:
-                connection.written(reply)
-            else:
-                connection.written(success(int.from_bytes(reply[:4], "big"), uint(SYSTEMERR)))
+        for connection, replies in waiting:
+            if error is not None:
+                replies = [success(int.from_bytes(reply[:4], "big"), uint(SYSTEMERR)) for reply in replies]
+            connection.written(replies)
         if self._waiting:
             self._commit()
         else:
@@ -204,35 +203,41 @@ class Connection(asyncio.Protocol):
 
     def _work(self, records: list[bytes]) -> None:
         serving, transport = self._serving, self._transport
+        service = serving.service
+        domain = service.domain
+        version, replies = domain.version, list[bytes]()
         for number, record in enumerate(records):
-            if transport is None or transport.is_closing():
-                return
-            service = serving.service
             wrong = service.authentications[1]
             reply = service.answer(self._caller, record)
-            if service.domain.touched and reply is not None:
-                self._writing = True
-                self._queue = records[number + 1 :] + self._queue
-                serving.write(self, reply)
-                self._hold()
-                return
-            if reply is None:
-                continue
+            if reply is not None:
+                replies.append(reply)
             if service.authentications[1] != wrong and not service.policy.classic:
                 pause = serving.failed_password(self._caller.address)
                 if pause:
                     self._writing = True
                     self._queue = records[number + 1 :] + self._queue
-                    asyncio.get_running_loop().call_later(pause, self.written, reply)
+                    asyncio.get_running_loop().call_later(pause, self._send, replies, domain.version != version)
                     return
-            transport.write(marked(reply))
+        if domain.version != version:  # what was written, and all that was answered with it, waits for the disk
+            self._writing = True
+            self._send(replies, wrote=True)
+        elif transport is not None:
+            for reply in replies:
+                transport.write(marked(reply))
 
-    def written(self, reply: bytes) -> None:
-        """A write is on disk: answer it, then go on with what came meanwhile."""
+    def _send(self, replies: list[bytes], wrote: bool) -> None:
+        if wrote:
+            self._serving.write(self, replies)
+            self._hold()
+        else:
+            self.written(replies)
+
+    def written(self, replies: list[bytes]) -> None:
+        """Writes are on disk: answer them, then go on with what came meanwhile."""
         self._writing = False
         if self._transport is None:
             return
-        self._transport.write(marked(reply))
+        self._transport.write(b"".join(map(marked, replies)))
         queue, self._queue = self._queue, []
         if queue:
             self._work(queue)

@@ -21,7 +21,7 @@ class RecordReader:
 
     def __init__(self, limit: int = LONGEST, fragments: int = 1 << 16) -> None:
         self._limit, self._fragments = limit, fragments
-        self._pending = b""
+        self._pending = bytearray()
         self._pieces: list[bytes] = []
         self._size = 0
 
@@ -32,7 +32,10 @@ class RecordReader:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The records that these bytes complete; :class:`RecordTooLong` before the body of one beyond the limit."""
-        pending = self._pending + data if self._pending else data
+        pending: bytes | bytearray = data
+        if self._pending:  # a long fragment is gathered without being copied anew for each slice
+            self._pending += data
+            pending = self._pending
         done: list[bytes] = []
         at, end = 0, len(pending)
         while end - at >= 4:
@@ -43,7 +46,7 @@ class RecordReader:
                 raise RecordTooLong("reading a record", found, f"send at most {self._limit}")
             if end - at - 4 < size:
                 break
-            piece = pending[at + 4 : at + 4 + size]
+            piece = bytes(pending[at + 4 : at + 4 + size])
             at += 4 + size
             if mark & LAST:
                 done.append(b"".join([*self._pieces, piece]) if self._pieces else piece)
@@ -51,7 +54,10 @@ class RecordReader:
             else:
                 self._pieces.append(piece)
                 self._size += size
-        self._pending = pending[at:]
+        if pending is data:
+            self._pending = bytearray(pending[at:])
+        elif at:
+            del self._pending[:at]
         return done
 
 
