@@ -181,9 +181,12 @@ def main() -> None:
                 store.load()
             opened = time.perf_counter() - began
             words = ["-m", "portlore", "netinfo", "serve", "--domain", f"bench={path}", "--port", "0", "--classic"]
-            server = subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, text=True, env=environment)
-            assert server.stderr is not None
-            port = int(server.stderr.readline().rpartition("=")[2])
+            log = Path(folder, "log")  # a file: nobody reads a pipe while the audit fills it
+            with log.open("w") as file:
+                server = subprocess.Popen([sys.executable, *words], stderr=file, env=environment)
+            while "port=" not in log.read_text():
+                time.sleep(0.05)
+            port = int(log.read_text().split("port=")[1].split()[0])
             print(f"{users:,} users: opened in {opened:.2f} s")
             name = [opaque(b"name") + opaque(f"user{n:06d}".encode()) for n in range(0, users, users // CONNECTIONS)]
             kinds = {

@@ -193,8 +193,8 @@ def test_a_port_in_use_is_this_machines_fault_and_leaves_nothing_open() -> None:
             mapper = EmbeddedPortMapper("127.0.0.1", port)
             with pytest.raises(HostError, match="opening a port mapper on"):
                 await mapper.start()
-            assert mapper._server is not None  # TCP was free
-            assert not mapper._server.sockets  # and was given back
+            if mapper._server is not None:  # TCP was free, as it mostly is; then it was given back
+                assert not mapper._server.sockets
 
     asyncio.run(main())
 
