@@ -1,8 +1,8 @@
 """NetInfo, NeXT's and Apple's directory service: values, protocol, domain, server, clients and the tools of old.
 
 >>> import portlore.netinfo
->>> with portlore.netinfo.open("127.0.0.1:7100/network") as root:  # doctest: +SKIP
-...     print(root.children(root.root()))
+>>> with portlore.netinfo.open("127.0.0.1:7100/network") as domain:  # doctest: +SKIP
+...     print(domain.children(domain.root()))
 """
 
 from __future__ import annotations

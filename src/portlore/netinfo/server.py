@@ -188,18 +188,18 @@ class Connection(asyncio.Protocol):
             self._serving.log(f"{self._caller.address}: {error.found}; connection closed")
             self.drop()
             return
-        if records:
+        if self._timer is not None and records:
             self._stop_timer()
-            if self in self._serving.connections:  # the least recently used one is the first to go
-                self._serving.connections[self] = self._serving.connections.pop(self)
-        if self._reader.waiting and self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._serving.limits.patience, self.drop)
+        connections = self._serving.connections
+        if self in connections:  # the least recently used one is the first to go
+            connections[self] = connections.pop(self)
         if self._queue or self._writing:
             self._queue += records
             self._hold()
-        else:
+        elif records:
             self._work(records)
+        if self._timer is None and self._reader.waiting:
+            self._timer = asyncio.get_running_loop().call_later(self._serving.limits.patience, self.drop)
 
     def _work(self, records: list[bytes]) -> None:
         serving, transport = self._serving, self._transport

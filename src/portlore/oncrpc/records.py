@@ -32,6 +32,10 @@ class RecordReader:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The records that these bytes complete; :class:`RecordTooLong` before the body of one beyond the limit."""
+        size = len(data) - 4
+        fresh = not self._pending and not self._pieces and 0 <= size <= self._limit
+        if fresh and int.from_bytes(data[:4], "big") == LAST | size:  # one whole record: nearly always
+            return [data[4:]]
         pending: bytes | bytearray = data
         if self._pending:  # a long fragment is gathered without being copied anew for each slice
             self._pending += data
@@ -55,7 +59,8 @@ class RecordReader:
                 self._pieces.append(piece)
                 self._size += size
         if pending is data:
-            self._pending = bytearray(pending[at:])
+            if at < end:
+                self._pending = bytearray(pending[at:])
         elif at:
             del self._pending[:at]
         return done
