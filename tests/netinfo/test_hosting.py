@@ -205,3 +205,58 @@ def test_tshark_finds_no_malformed_packet_in_our_traffic(domains: tuple[Path, Pa
         [*rpc, "_ws.malformed || rpc.fragment.error"], capture_output=True, text=True, check=True
     ).stdout
     assert bad == ""
+
+
+CHILD = """
+import sys
+from portlore.netinfo.making import new_domain
+from portlore.netinfo.store import Store
+from portlore.netinfo.values import LAST, properties
+domain = new_domain("local", ("next1", "10.0.0.5"), [], "ann", 501, b"*")
+machines = domain.at(domain.path(b"machines"))
+domain.create(machines, properties([("name", ["up"]), ("ip_address", [sys.argv[2]]), ("serves", ["../network"])]), LAST)
+with Store(sys.argv[1], create=True) as store:
+    store.write_all(domain)
+"""
+
+
+PARENTS = [  # what /machines names, and who is found there
+    ("10.0.0.1", "10.0.0.1/network"),
+    ("255.255.255.255", "10.0.0.1/network"),
+    ("10.0.0.9", "root domain: no parent"),
+]
+
+
+@pytest.mark.parametrize(("parent", "found"), PARENTS)
+def test_a_domain_binds_to_its_parent_hard_wired_or_by_broadcast(
+    domains: tuple[Path, Path], tmp_path: Path, parent: str, found: str
+) -> None:
+    """A child on one host, its parent on another; RPARENT is answered at once, also when nobody is there."""
+    name = f"pc{os.getpid()}"
+    python, child, log_file = quote(sys.executable), quote(str(tmp_path / "local")), quote(str(tmp_path / "child"))
+    subprocess.run([sys.executable, "-c", CHILD, str(tmp_path / "local"), parent], check=True)
+    inside = f"ip netns exec {name}"
+    prepare = f"""
+    ip link add eth0 type veth peer name eth0 netns {name} || exit 9
+    ip addr add 10.0.0.1/24 brd + dev eth0; ip link set eth0 up
+    ip -n {name} addr add 10.0.0.5/24 brd + dev eth0; ip -n {name} link set eth0 up; ip -n {name} link set lo up
+    ip -n {name} route add 255.255.255.255 dev eth0
+    """
+    walk = f"""
+    sleep 1
+    {inside} {python} -m portlore netinfo serve --domain local={child} --listen 10.0.0.5 2>{log_file} &
+    child=$!
+    sleep 4
+    {inside} timeout 10 {python} -m portlore.netinfo.tools niutil -rparent -n -t 10.0.0.5/local
+    kill -TERM $child; wait $child
+    """
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        text = script(domains, tmp_path, listen="0.0.0.0", walk=walk, mapper=prepare)
+        words = ["unshare", "-n", "sh", "-c", text, "sh", sys.executable, "-m", "portlore"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)
+    log = (tmp_path / "child").read_text()
+    assert done.stdout.strip() == found, (done.stdout, done.stderr, log)
+    assert (f"bound={found}" in log) is (parent != "10.0.0.9")

@@ -71,7 +71,7 @@ class Service:
     ) -> None:
         self.domain, self.tag, self.hostname = domain, tag, hostname
         self.policy = policy or Policy()
-        self._matches, self._parent_of = matches, parent_of
+        self._matches, self.parent_of = matches, parent_of
         self.calls = [0] * len(PROCEDURES)
         self.authentications = [0, 0, 0, 0]  # right, wrong, writes done, writes refused
         self.audit: Callable[[str], None] | None = None  # told of every write, done or refused
@@ -144,9 +144,9 @@ class Service:
 
     def parent(self) -> tuple[bytes, int]:
         """The parent domain's server: (tag, address as a number)."""
-        if self._parent_of is None:
+        if self.parent_of is None:
             raise NetInfoError(NETROOT)
-        return self._parent_of()
+        return self.parent_of()
 
     def shown(self, one: Directory, caller: Caller) -> bytes:
         """A directory's properties as XDR, password hashes hidden from who has no business with them."""
@@ -209,9 +209,18 @@ class Service:
             _property("readall_proxies", "0", "strict"),
             _property("cleanup_wait", "30", "30"),
             _property("total_calls", str(sum(self.calls))),
-            _property("binding", "root" if self._parent_of is None else "unknown"),
+            _property("binding", self._binding()),
             *(_property(row.name, str(row.number), str(self.calls[row.number]), "0") for row in PROCEDURES),
         )
+
+    def _binding(self) -> str:
+        """Whose child this domain is: ``address/tag``, ``root`` or ``notResponding``."""
+        try:
+            tag, number = self.parent()
+        except NetInfoError as none:
+            return "root" if none.status == NETROOT else "notResponding"
+        dotted = ".".join(map(str, number.to_bytes(4, "big")))
+        return f"{dotted}/{tag.decode('utf-8', 'surrogateescape')}"
 
     def _addresses(self) -> list[str]:
         machines = self.domain.path(b"machines")

@@ -21,6 +21,7 @@ from portlore.netinfo.embedded import EmbeddedPortMapper
 from portlore.netinfo.embedded import register as register_with
 from portlore.netinfo.embedded import unregister as unregister_with
 from portlore.netinfo.making import minimal_domain
+from portlore.netinfo.parents import Parent, candidates
 from portlore.netinfo.passwords import matches
 from portlore.netinfo.server import Limits, Plain, PlainDatagrams, Serving, listen
 from portlore.netinfo.store import Store
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST, COUNT = 600, 424  # the reserved ports that servers take, beginning at their process number (SPEC 4)
+SEEK_AGAIN = 30.0  # seconds between two looks for the parent
 PING_PATIENCE = 0.3  # seconds for a server that is not ours to answer a PING
 SUFFIX = ".nidb"
 
@@ -74,6 +76,8 @@ class Host:
         store = Store(path)
         try:
             service = Service(store.load(), tag.encode(), matches, self.policy, self.hostname)
+            parent = Parent(service)
+            service.parent_of = parent.server
             service.audit = lambda text: self.log(f"write tag={tag} {text}")
             serving = Serving(service, store, self.log, Limits())
             server, datagrams, number = await self._listen(serving, port)
@@ -84,7 +88,21 @@ class Host:
         if self.binder is not None:
             self.binder.register(Registration(tag.encode(), number, number))
         self.log(f"serving tag={tag} path={path} address={self.address} port={number}")
+        if candidates(service.domain):
+            task = asyncio.get_running_loop().create_task(self._seek(made, parent))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return made
+
+    async def _seek(self, one: Domained, parent: Parent) -> None:
+        """Look for the parent domain now and then, away from the event loop, for as long as the domain is served."""
+        told: object = None
+        while self.domains.get(one.tag) is one:
+            await asyncio.to_thread(parent.seek, self.address)
+            if parent.found != told:
+                told = parent.found
+                self.log(f"parent tag={one.tag} bound={parent}")
+            await asyncio.sleep(SEEK_AGAIN)
 
     async def _listen(self, serving: Serving, port: int) -> tuple[asyncio.Server, asyncio.DatagramTransport, int]:
         if port >= 0:
@@ -267,6 +285,8 @@ class Host:
                 self.log(f"tag={one.tag}: the disk did not take the last writes within 30 s")
             self._end(one)
         self.domains.clear()
+        for task in list(self._tasks):
+            task.cancel()
         for closing in self._closing:
             closing.close()  # type: ignore[attr-defined]
         if self.mapper is not None:
