@@ -1,6 +1,6 @@
 """Edge: optional libraries. A command that needs one installs just that one when it is first called, and says so.
 
-Nothing of this version needs an extra; the commands to come call :func:`require` before they import theirs.
+Whoever needs one calls :func:`require` before importing it, as `listening` does for psutil outside Linux.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from portlore.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from portlore.seen import Listener, Owner
@@ -136,6 +136,6 @@ def in_order(listeners: Iterable[Listener], by: str) -> list[Listener]:
     return by_port if by == "port" else sorted(by_port, key=SORTS[by])
 
 
-def choose(listeners: Iterable[Listener], choice: Choice, by: Sequence[str] = ("port",)) -> list[Listener]:
+def choose(listeners: Iterable[Listener], choice: Choice, by: str = "port") -> list[Listener]:
     """The listeners that are shown, in order."""
-    return in_order(filter(choice.takes, listeners) if choice.narrow else listeners, by[0])
+    return in_order(filter(choice.takes, listeners) if choice.narrow else listeners, by)

@@ -154,12 +154,12 @@ def test_a_store_says_what_it_is_not(tmp_path: Path) -> None:
     assert "another program" in str(caught.value) or "not a store" in str(caught.value)
 
 
-def test_a_damaged_store_is_refused_or_its_faults_are_told(tmp_path: Path) -> None:
+def test_a_damaged_store_is_loaded_or_refused_and_never_a_traceback(tmp_path: Path) -> None:
     path = tmp_path / "x"
     with Store(str(path), create=True) as store:
         store.write_all(Domain.of([Record(0, 0, 0, (), (1,)), Record(1, 0, 0, (Property(b"name", (b"a",)),), ())]))
     whole = path.read_bytes()
-    told = refused = 0
+    loaded = refused = 0
     for seed in range(60):
         damaged = bytearray(whole)
         place = random.Random(seed).randrange(len(damaged))
@@ -167,10 +167,12 @@ def test_a_damaged_store_is_refused_or_its_faults_are_told(tmp_path: Path) -> No
         path.write_bytes(bytes(damaged))
         try:
             with Store(str(path), exclusive=False) as store:
-                told += bool(list(faults(store.load()))) or 1
+                list(faults(store.load()))
+                loaded += 1
         except (DataError, HostError):
             refused += 1
-    assert told + refused == 60
+    assert loaded + refused == 60
+    assert refused
 
 
 WRITER = """
@@ -203,7 +205,6 @@ def test_kill_9_loses_nothing_that_was_committed(tmp_path: Path) -> None:
         with Store(path) as store:
             domain = store.load()
         assert int(last.split()[0]) in domain.directories
-        assert store.path
         assert list(faults(domain)) == []
 
 

@@ -117,7 +117,7 @@ def run(args: Namespace, output: Output) -> int:
 
         return watch(machine, choice, args, output)
     seen = machine.look(connections=args.connections, all_namespaces=args.all_namespaces)
-    shown = choose(seen.listeners, choice, (args.sort,))
+    shown = choose(seen.listeners, choice, args.sort)
     only_clients = False
     if not shown and any(wanted.ports for wanted in choice.wanted) and not args.connections:
         shown = _clients(machine, choice, args)  # the usual truth behind "something uses port 703"
@@ -139,7 +139,7 @@ def run(args: Namespace, output: Output) -> int:
 def _clients(machine: Machine, choice: Choice, args: Namespace) -> list[Listener]:
     """Connections whose own port is asked for."""
     seen = machine.look(connections=True, all_namespaces=args.all_namespaces)
-    return choose([one for one in seen.listeners if one.judgement is None], choice, (args.sort,))
+    return choose([one for one in seen.listeners if one.judgement is None], choice, args.sort)
 
 
 def _write(

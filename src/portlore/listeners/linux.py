@@ -15,6 +15,7 @@ from portlore.listeners.netlink import (
     INET6,
     LISTENING,
     PROTOCOLS,
+    STATES,
     UNCONNECTED,
     Decoder,
     is_last,
@@ -187,7 +188,6 @@ class Table:
         text = read(f"{self._proc}/net/{name}")
         if text is None:
             return None
-        self.through = self.through if self._diag is not None else "proc"
         return [one for one in parse_table(text, transport) if _state_bit(one.state) & states]
 
     def raw(self) -> list[bytes] | None:
@@ -226,6 +226,4 @@ class Table:
 
 
 def _state_bit(state: str) -> int:
-    from portlore.listeners.netlink import STATES
-
     return 1 << STATES.index(state) if state in STATES else 0

@@ -8,7 +8,15 @@ from __future__ import annotations
 from portlore.errors import NetInfoError
 from portlore.netinfo.coding import first_values
 from portlore.netinfo.values import NUMBERS
-from portlore.oncrpc.message import AUTH_UNIX, NOBODY, decode_unix
+from portlore.oncrpc.message import (
+    AUTH_NONE,
+    AUTH_UNIX,
+    BAD_CREDENTIAL,
+    NOBODY,
+    REJECTED_CREDENTIAL,
+    decode_unix,
+)
+from portlore.oncrpc.xdr import XdrError
 from portlore.value import Value
 
 TYPE_CHECKING = False
@@ -44,6 +52,19 @@ class Acting(Value):
 
 
 SUPERUSER, ANONYMOUS = Acting(True, None), Acting(False, None)
+
+
+def refused(credential: Auth) -> int:
+    """The auth_stat that a credential is refused with, reads included (SPEC 10.5); 0 for one that is in order."""
+    if credential.flavor == AUTH_NONE:
+        return 0
+    if credential.flavor != AUTH_UNIX:
+        return REJECTED_CREDENTIAL
+    try:
+        decode_unix(credential.body, MOST_GROUPS)
+    except XdrError:
+        return BAD_CREDENTIAL
+    return 0
 
 
 def inverted(text: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portlore.errors import NetInfoError
-from portlore.netinfo.access import MOST_GROUPS, RESERVED, Caller, acting, inverted
+from portlore.netinfo.access import MOST_GROUPS, RESERVED, Caller, acting, inverted, refused
 from portlore.netinfo.coding import properties as encoded
 from portlore.netinfo.domain import NODIR
 from portlore.netinfo.procedures import PROCEDURES, NoSuccess
@@ -11,12 +11,10 @@ from portlore.netinfo.values import NUMBERS, STATUS, Property
 from portlore.oncrpc.message import (
     AUTH_NONE,
     AUTH_UNIX,
-    BAD_CREDENTIAL,
     GARBAGE_ARGS,
     PROC_UNAVAIL,
     PROG_MISMATCH,
     PROG_UNAVAIL,
-    REJECTED_CREDENTIAL,
     SYSTEM_ERR,
     TOO_WEAK,
     accepted,
@@ -82,14 +80,10 @@ class Service:
         call = decode_call(record)
         if call is None:
             return None
-        xid, flavor = call.xid, call.credential.flavor
-        if flavor != AUTH_NONE:
-            if flavor != AUTH_UNIX:
-                return denied(xid, REJECTED_CREDENTIAL)
-            try:
-                decode_unix(call.credential.body, MOST_GROUPS)
-            except XdrError:
-                return denied(xid, BAD_CREDENTIAL)
+        xid = call.xid
+        if call.credential.flavor != AUTH_NONE:
+            if why := refused(call.credential):
+                return denied(xid, why)
             caller = caller.replace(credential=call.credential)
         if call.program != PROGRAM:
             return accepted(xid, PROG_UNAVAIL)

@@ -7,7 +7,7 @@ PROCEDURES is the table, a row each. What reaches outside, such as asking a serv
 from __future__ import annotations
 
 from portlore.errors import NetInfoError
-from portlore.netinfo.access import MOST_GROUPS, RESERVED, inverted
+from portlore.netinfo.access import MOST_GROUPS, RESERVED, inverted, refused
 from portlore.netinfo.coding import read_name
 from portlore.netinfo.procedures import NoSuccess
 from portlore.netinfo.values import NUMBERS
@@ -151,14 +151,9 @@ class Binder:
         call = message.decode_call(record)
         if call is None:
             return None
-        xid, flavor = call.xid, call.credential.flavor
-        if flavor == message.AUTH_UNIX:
-            try:
-                message.decode_unix(call.credential.body, MOST_GROUPS)
-            except XdrError:
-                return message.denied(xid, message.BAD_CREDENTIAL)
-        elif flavor != message.AUTH_NONE:
-            return message.denied(xid, message.REJECTED_CREDENTIAL)
+        xid = call.xid
+        if why := refused(call.credential):
+            return message.denied(xid, why)
         caller = caller.replace(credential=call.credential)
         if call.program != PROGRAM:
             return message.accepted(xid, message.PROG_UNAVAIL)
