@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from portlore.cli.output import Output
+    from portlore.netinfo.journal import Journal
 
 USAGE = "netinfo init|serve|import|export|check|backup …"
 DESCRIPTION = """\
@@ -50,12 +52,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     init.add_argument("--tag", default="network", help="the tag that it will be served by (default: network)")
     serve = actions.add_parser("serve", help="serve domains", prog="portlore netinfo serve")
     serve.add_argument(
-        "--domain", action="append", required=True, metavar="TAG=PATH", help="a domain to serve, by its tag"
+        "--domain",
+        action="append",
+        default=[],
+        metavar="TAG=PATH",
+        help="a domain to serve, by its tag (default: every TAG.nidb in the user's data directory)",
     )
     serve.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="where (default: 127.0.0.1)")
     help_port = "TCP and UDP port of the first domain, the next ones follow (default: a binder, reserved ports as root)"
     serve.add_argument("--port", type=_port, metavar="N", help=help_port)
     serve.add_argument("--mapper-port", type=_port, default=111, metavar="N", help="of the port mapper (default: 111)")
+    help_user = "whose rights the server has when root starts it (default: the owner of the domains' files)"
+    serve.add_argument("--user", metavar="NAME", help=help_user)
     serve.add_argument("--classic", action="store_true", help="show password hashes to everybody")
     serve.add_argument("--read-only", action="store_true", help="nobody writes")
     bring = actions.add_parser("import", help="make a domain from JSON", prog="portlore netinfo import")
@@ -188,20 +196,56 @@ def _serve(args: Namespace, output: Output) -> int:
         if not tag or not equals or not path or "/" in tag:
             raise InputError(f"--domain {text}", "not TAG=PATH", "write one such as network=office.nidb")
         domains.append((tag, path))
+    from portlore.netinfo import hosting  # noqa: F401 - while every file of Python's may be read
+    from portlore.netinfo.journal import Journal
+
+    user = _less_than_root(args.user, [path for _, path in domains])
+    journal = Journal()
     try:
-        asyncio.run(_serve_all(domains, args))
+        asyncio.run(_serve_all(domains or _own_domains(), args, journal, user))
     except KeyboardInterrupt:
         return 0
+    finally:
+        journal.close()
     return 0
 
 
-async def _serve_all(domains: list[tuple[str, str]], args: Namespace) -> None:
-    from portlore.netinfo.answering import Policy
-    from portlore.netinfo.hosting import Host
-    from portlore.netinfo.server import log_to_stderr
+def _less_than_root(name: str | None, paths: list[str]) -> str:
+    """Become the user who is named, or, for root, who has the files; who it is, empty where nobody changed.
+
+    Linux leaves such a user the ports below 1024, so that no file is ever opened with root's rights.
+    """
+    from portlore.netinfo.privileges import become, owner
+
+    if name is None and hasattr(os, "geteuid") and os.geteuid() == 0 and paths:
+        name = owner(paths)
+    if name is None:
+        return ""
+    become(name)
+    return name
+
+
+def _folder() -> str:
     from portlore.opening import user_directory
 
-    host = Host(args.listen, f"{user_directory()}/netinfo", Policy(args.classic, args.read_only), log_to_stderr)
+    return f"{user_directory()}/netinfo"
+
+
+def _own_domains() -> list[tuple[str, str]]:
+    """The domains in the user's data directory, by tag."""
+    found = [(path.stem, str(path)) for path in sorted(Path(_folder()).glob("*.nidb"))]
+    if not found:
+        do = "name one with --domain TAG=PATH, or make one: portlore netinfo init"
+        raise InputError("serving domains", f"there is no TAG.nidb in {_folder()}", do)
+    return found
+
+
+async def _serve_all(domains: list[tuple[str, str]], args: Namespace, journal: Journal, user: str) -> None:
+    from portlore.netinfo.answering import Policy
+    from portlore.netinfo.hosting import Host
+    from portlore.netinfo.sockets import handed_over
+
+    host = Host(args.listen, _folder(), Policy(args.classic, args.read_only), journal, handed_over(os.environ))
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -213,11 +257,13 @@ async def _serve_all(domains: list[tuple[str, str]], args: Namespace) -> None:
             port = -1 if args.port is None else args.port + place if args.port else 0
             await host.serve(tag, path, port)
         if not args.listen.startswith("127."):
-            log_to_stderr(
-                "passwords of writers cross the network inverted, not encrypted: NetInfo knows nothing better"
-            )
+            journal("passwords of writers cross the network inverted, not encrypted: NetInfo knows nothing better")
+        if user:
+            journal(f"running as user={user}")
+        elif hasattr(os, "geteuid") and os.geteuid() == 0:
+            journal("running as root: give the domains' files to another user, or say --user NAME")
         await ended.wait()
-        log_to_stderr("ending: no new connections, writes under way are finished")
+        journal("ending: no new connections, writes under way are finished")
     finally:
         await host.close()
 

@@ -164,7 +164,9 @@ class Domain:
         return max(self.directories.values(), key=lambda one: one.version, default=None)
 
     def _index(self, directory: Directory, key: bytes) -> Index:
-        of_directory = self._indexes.setdefault(directory.id, {})
+        of_directory = self._indexes.get(directory.id)
+        if of_directory is None:
+            of_directory = self._indexes[directory.id] = {}
         index = of_directory.get(key)
         if index is None:
             index = of_directory[key] = Index()

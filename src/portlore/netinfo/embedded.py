@@ -12,6 +12,7 @@ import time
 
 from portlore.errors import HostError
 from portlore.netinfo.access import RESERVED, Caller
+from portlore.netinfo.sockets import bound
 from portlore.oncrpc import portmap
 from portlore.oncrpc.message import NOBODY, SUCCESS, Call, decode_call, decode_reply, encode_call
 from portlore.oncrpc.portmap import PORT, PROGRAM, SET, UNSET, VERSION, Mapping
@@ -21,6 +22,8 @@ from portlore.oncrpc.xdr import Reader, XdrError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from portlore.netinfo.sockets import Pair
 
     PassedOn = Callable[[Caller, portmap.Indirect], tuple[int, bytes] | None]
 
@@ -51,18 +54,21 @@ class EmbeddedPortMapper:
         self._server: asyncio.Server | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
 
-    async def start(self) -> None:
-        """Listen (port 0: any free one, then found in ``port``); :class:`HostError` where that cannot be."""
+    async def start(self, pair: Pair | None = None) -> None:
+        """Listen on a pair of sockets, or on one of its own (port 0: any free one, then found in ``port``).
+
+        :class:`HostError` where that cannot be.
+        """
         try:
-            self._server = await asyncio.start_server(self._serve, self.listen, self.port, family=socket.AF_INET)
-            self.port = self._server.sockets[0].getsockname()[1]
-            self._datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-                lambda: _Datagrams(self), (self.listen, self.port), family=socket.AF_INET
-            )
-        except OSError as error:
-            await self.close()
+            pair = pair or bound(self.listen, [self.port])
+        except HostError as error:
             asked = f"opening a port mapper on {self.listen}, port {self.port}"
-            raise HostError(asked, str(error), "register with the one that runs there, or be root") from error
+            raise HostError(asked, error.found, "register with the one that runs there, or be root") from error
+        self.port = pair.port
+        self._server = await asyncio.start_server(self._serve, sock=pair.tcp)
+        self._datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Datagrams(self), sock=pair.udp
+        )
         for protocol in (portmap.UDP, portmap.TCP):
             self.table.set(Mapping(PROGRAM, VERSION, protocol, self.port))
 

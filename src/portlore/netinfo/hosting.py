@@ -7,11 +7,11 @@ believe only those.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import socket
 
 from portlore.errors import HostError, PortloreError
+from portlore.listeners.forwarders import local_addresses
 from portlore.netinfo import binder as nibind
 from portlore.netinfo.access import RESERVED, Caller
 from portlore.netinfo.answering import PROGRAM, VERSION, Policy, Service
@@ -23,7 +23,8 @@ from portlore.netinfo.embedded import unregister as unregister_with
 from portlore.netinfo.making import minimal_domain
 from portlore.netinfo.parents import Parent, candidates
 from portlore.netinfo.passwords import matches
-from portlore.netinfo.server import Limits, Plain, PlainDatagrams, Serving, listen
+from portlore.netinfo.server import Connection, Datagrams, Limits, Plain, PlainDatagrams, Serving, serve_pair
+from portlore.netinfo.sockets import bound
 from portlore.netinfo.store import Store
 from portlore.netinfo.values import ROOT
 from portlore.oncrpc import portmap
@@ -33,7 +34,9 @@ from portlore.oncrpc.xdr import XdrError, opaque, uint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from portlore.netinfo.sockets import Pair
 
 FIRST, COUNT = 600, 424  # the reserved ports that servers take, beginning at their process number (SPEC 4)
 SEEK_AGAIN = 30.0  # seconds between two looks for the parent
@@ -45,7 +48,13 @@ class Domained:
     """A domain that is being served, and what has to be closed."""
 
     def __init__(
-        self, tag: str, store: Store, serving: Serving, server: asyncio.Server, datagrams: object, port: int
+        self,
+        tag: str,
+        store: Store,
+        serving: Serving,
+        server: asyncio.Server,
+        datagrams: asyncio.DatagramTransport,
+        port: int,
     ) -> None:
         self.tag, self.store, self.serving = tag, store, serving
         self.server, self.datagrams, self.port = server, datagrams, port
@@ -55,16 +64,20 @@ class Host:
     """Everything that one process serves.
 
     ``address``: where it listens. ``folder``: where domains that clients create are put. ``log`` takes a line.
+    ``given``: sockets that are bound already: of the port mapper where it has port 111, of the binder, of each domain.
     """
 
-    def __init__(self, address: str, folder: str, policy: Policy, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, address: str, folder: str, policy: Policy, log: Callable[[str], None], given: Sequence[Pair] = ()
+    ) -> None:
         self.address, self.folder, self.policy, self.log = address, folder, policy, log
+        self._given = list(given)
         self.hostname = socket.gethostname().partition(".")[0].encode()
         self.domains: dict[str, Domained] = {}
         self.binder: Binder | None = None
         self.mapper: EmbeddedPortMapper | None = None
         self.binder_port = 0
-        self._closing: list[object] = []
+        self._closing: list[asyncio.Server | asyncio.DatagramTransport] = []
         self._foreign_mapper = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._next = os.getpid() % COUNT
@@ -80,10 +93,12 @@ class Host:
             service.parent_of = parent.server
             service.audit = lambda text: self.log(f"write tag={tag} {text}")
             serving = Serving(service, store, self.log, Limits())
-            server, datagrams, number = await self._listen(serving, port)
+            pair = self._take(port)
+            server, datagrams = await serve_pair(pair, lambda: Connection(serving), lambda: Datagrams(serving))
         except PortloreError:
             store.close()
             raise
+        number = pair.port
         made = self.domains[tag] = Domained(tag, store, serving, server, datagrams, number)
         if self.binder is not None:
             self.binder.register(Registration(tag.encode(), number, number))
@@ -104,15 +119,11 @@ class Host:
                 self.log(f"parent tag={one.tag} bound={parent}")
             await asyncio.sleep(SEEK_AGAIN)
 
-    async def _listen(self, serving: Serving, port: int) -> tuple[asyncio.Server, asyncio.DatagramTransport, int]:
-        if port >= 0:
-            return await listen(serving, self.address, port)
-        for number in self._ports():
-            try:
-                return await listen(serving, self.address, number)
-            except HostError:
-                continue
-        raise HostError("listening", "no port is free", "give one with --port")
+    def _take(self, port: int = -1) -> Pair:
+        """The sockets of a port: the next that were given, or our own (as :meth:`serve` says)."""
+        if self._given:
+            return self._given.pop(0)
+        return bound(self.address, self._ports() if port < 0 else [port])
 
     def _ports(self) -> list[int]:
         """The ports to try: reserved ones where we may, each server its own, then any."""
@@ -131,27 +142,20 @@ class Host:
     async def bind(self, mapper_port: int = portmap.PORT) -> None:
         """Start the binder, and have a port mapper name it: our own, or rpcbind where that runs."""
         mapper = EmbeddedPortMapper(self.address, mapper_port, self._passed_on, self.is_own)
+        theirs = self._given.pop(0) if self._given and self._given[0].port == mapper_port else None
         try:
-            await mapper.start()
+            await mapper.start(theirs)
             self.mapper = mapper
         except HostError:  # its port is taken, or not ours to take
             self._foreign_mapper = True
         outside = Outside(self._alive, self._bind, self._create, self._destroy, _is_root, self._alias)
         # Another port mapper may pass calls on from anywhere, from a port below 1024: then UDP is nobody's word.
         self.binder = Binder(outside, udp_register=not self._foreign_mapper)
-        loop = asyncio.get_running_loop()
-        for number in self._ports():
-            try:
-                server = await loop.create_server(lambda: Plain(self._answer, self.is_own), self.address, number)
-                self.binder_port = server.sockets[0].getsockname()[1]
-                where = (self.address, self.binder_port)
-                udp, _ = await loop.create_datagram_endpoint(lambda: PlainDatagrams(self._answer, self.is_own), where)
-            except OSError as error:
-                if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                    continue
-                raise HostError("starting the binder", error.strerror or str(error), "give another --listen") from None
-            self._closing += [server, udp]
-            break
+        pair = self._take()
+        self.binder_port = pair.port
+        self._closing += await serve_pair(
+            pair, lambda: Plain(self._answer, self.is_own), lambda: PlainDatagrams(self._answer, self.is_own)
+        )
         self.log(f"binder address={self.address} port={self.binder_port}")
         await self._register()
 
@@ -264,7 +268,7 @@ class Host:
 
     def _end(self, one: Domained) -> None:
         one.server.close()
-        one.datagrams.close()  # type: ignore[attr-defined]
+        one.datagrams.close()
         for connection in list(one.serving.connections):
             connection.drop()
         one.serving.close()
@@ -288,7 +292,7 @@ class Host:
         for task in list(self._tasks):
             task.cancel()
         for closing in self._closing:
-            closing.close()  # type: ignore[attr-defined]
+            closing.close()
         if self.mapper is not None:
             await self.mapper.close()
 
@@ -321,8 +325,6 @@ def _is_root(password: bytes) -> bool:
 
 def _addresses() -> set[str]:
     """This machine's addresses of IPv4, as the kernel's routes tell them."""
-    from portlore.listeners.forwarders import local_addresses
-
     try:
         with open("/proc/net/fib_trie") as file:  # noqa: PTH123
             return local_addresses(file.read(), "")

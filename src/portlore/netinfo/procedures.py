@@ -9,7 +9,6 @@ from __future__ import annotations
 from portlore.errors import NetInfoError
 from portlore.netinfo.access import check
 from portlore.netinfo.coding import (
-    first_values,
     ids,
     names,
     properties,
@@ -18,9 +17,9 @@ from portlore.netinfo.coding import (
     read_properties,
     read_property,
 )
-from portlore.netinfo.domain import FULL, NODIR, NONAME, NOPROP, STALE, changed, inserted
+from portlore.netinfo.domain import FULL, NODIR, NONAME, NOPROP, changed, inserted
 from portlore.netinfo.values import NUMBERS, ROOT, NiId, Property
-from portlore.oncrpc.xdr import U32, Reader, opaque, uint
+from portlore.oncrpc.xdr import PAIR, Reader, opaque, uint
 from portlore.value import Value
 
 TYPE_CHECKING = False
@@ -55,18 +54,17 @@ class NoSuccess(Exception):
 
 def read_id(reader: Reader) -> NiId:
     """A directory's id."""
-    return NiId(reader.uint(), reader.uint())
+    return NiId(*reader.pair())
 
 
 def ni_id(one: Directory) -> bytes:
     """A directory's id as XDR."""
-    return U32.pack(one.id) + U32.pack(one.instance)
+    return PAIR.pack(one.id, one.instance)
 
 
 def _target(service: Service, reader: Reader) -> Directory:
-    """The directory that a read is about: its instance is not looked at."""
-    number = reader.uint()
-    reader.uint()
+    """The directory that a read is about, its only argument: its instance is not looked at."""
+    number, _ = reader.pair()
     return service.domain.at(number)
 
 
@@ -122,37 +120,36 @@ def children(service: Service, reader: Reader, caller: Caller) -> bytes:
 
 def lookup(service: Service, reader: Reader, caller: Caller) -> bytes:
     """The children whose first property of a key has a value; NODIR rather than none."""
-    one = _target(service, reader)
-    key, value = read_name(reader), read_name(reader)
+    (number, _), key, value = reader.pair(), read_name(reader), read_name(reader)
+    one = service.domain.at(number)
     found = service.found(one, key, value, caller)
     return OK + ids(found) + ni_id(one)
 
 
 def lookup_read(service: Service, reader: Reader, caller: Caller) -> bytes:
     """The properties of the first that a look-up finds, with the id of the directory that was searched."""
-    one = _target(service, reader)
-    key, value = read_name(reader), read_name(reader)
+    (number, _), key, value = reader.pair(), read_name(reader), read_name(reader)
+    one = service.domain.at(number)
     found = service.found(one, key, value, caller)
     return OK + ni_id(one) + service.shown(service.domain.at(found[0]), caller)
 
 
 def list_values(service: Service, reader: Reader, caller: Caller) -> bytes:
-    """Each child with the values of one key."""
-    one = _target(service, reader)
-    key = read_name(reader)
+    """Each child with the values of one key: of its first property of that name that has any."""
+    (number, _), key = reader.pair(), read_name(reader)
+    one = service.domain.at(number)
     parts = [OK, uint(len(one.children))]
-    for number in one.children:
-        child = service.domain.directories.get(number)
-        values = None if child is None else first_values(service.shown(child, caller), key)
-        parts.append(uint(number) + (uint(1) + names(values) if values else uint(0)))
+    for child in one.children:
+        values = service.values(service.domain.directories[child], key, caller)
+        parts.append(uint(child) + (uint(1) + names(values) if values else uint(0)))
     return b"".join(parts) + ni_id(one)
 
 
 def list_all(service: Service, reader: Reader, caller: Caller) -> bytes:
     """The properties of every child."""
     one = _target(service, reader)
-    found = [service.domain.directories[number] for number in one.children if number in service.domain.directories]
-    return OK + ni_id(one) + uint(len(found)) + b"".join([service.shown(child, caller) for child in found])
+    found = [service.shown(service.domain.directories[number], caller) for number in one.children]
+    return OK + ni_id(one) + uint(len(found)) + b"".join(found)
 
 
 def list_properties(service: Service, reader: Reader, caller: Caller) -> bytes:
@@ -251,11 +248,8 @@ def destroy(service: Service, reader: Reader, caller: Caller) -> bytes:
     asked, gone = read_id(reader), read_id(reader)
     who = service.writer(caller)
     above = service.domain.writable(asked)
-    child = service.domain.at(gone.object)
     check(above, who)
-    if child.instance != gone.instance:
-        raise NetInfoError(STALE)
-    service.domain.destroy(above, child)
+    service.domain.destroy(above, service.domain.writable(gone))
     return OK + ni_id(above)
 
 

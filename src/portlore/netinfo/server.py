@@ -7,7 +7,6 @@ under way shares the next one. Every connection is bounded in size, time and num
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -25,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from portlore.netinfo.sockets import Pair
     from portlore.netinfo.store import Store
 
     Answer = Callable[[Caller, bytes, bool], bytes | None]  # caller, record, whether it came over UDP
@@ -33,7 +33,9 @@ LONGEST = 1 << 24  # bytes of a request
 SHORT = 1 << 14  # bytes of a call to the binder
 MOST_CONNECTIONS = 1024
 PATIENCE = 30.0  # seconds that the rest of a begun record may take
-BACKLOG = 1 << 20  # bytes of answers that a client may leave unread before it is not listened to
+ARRIVING = 1 << 16  # bytes taken from a socket at once
+BACKLOG = 512  # connections that may wait to be accepted
+UNREAD = 1 << 20  # bytes of answers that a client may leave unread before it is not listened to
 SYSTEMERR = NUMBERS["SYSTEMERR"]
 FAILURES = 8  # wrong passwords from one address within FORGOTTEN seconds before answers are held back
 FORGOTTEN, HELD_BACK = 60.0, 1.0  # seconds
@@ -58,6 +60,7 @@ class Serving:
         self.broken = False
         self.connections: dict[Connection, None] = {}
         self._failures: dict[str, list[float]] = {}
+        self.arriving = memoryview(bytearray(ARRIVING))
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -138,7 +141,7 @@ def _is_within(address: str, network: bytes, domain: Domain) -> bool:
     return bool(parts) and address.split(".")[: len(parts)] == parts
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One TCP connection: records in, replies out in the same order."""
 
     def __init__(self, serving: Serving) -> None:
@@ -162,7 +165,7 @@ class Connection(asyncio.Protocol):
         if not serving.admits(address, local=local):
             transport.abort()
             return
-        transport.set_write_buffer_limits(BACKLOG)
+        transport.set_write_buffer_limits(UNREAD)
         serving.connections[self] = None
         while len(serving.connections) > serving.limits.connections:
             oldest = next(iter(serving.connections))
@@ -180,10 +183,14 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._stop_timer()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to put what comes: one place for all, as it is taken out at once."""
+        return self._serving.arriving
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Answer what is complete."""
         try:
-            records = self._reader.feed(data)
+            records = self._reader.feed(bytes(self._serving.arriving[:nbytes]))
         except RecordTooLong as error:
             self._serving.log(f"{self._caller.address}: {error.found}; connection closed")
             self.drop()
@@ -205,13 +212,14 @@ class Connection(asyncio.Protocol):
         serving, transport = self._serving, self._transport
         service = serving.service
         domain = service.domain
-        version, replies = domain.version, list[bytes]()
+        counts = service.authentications
+        version, wrong, replies = domain.version, counts[1], list[bytes]()
         for number, record in enumerate(records):
-            wrong = service.authentications[1]
             reply = service.answer(self._caller, record)
             if reply is not None:
                 replies.append(reply)
-            if service.authentications[1] != wrong and not service.policy.classic:
+            if counts[1] != wrong and not service.policy.classic:
+                wrong = counts[1]
                 pause = serving.failed_password(self._caller.address)
                 if pause:
                     self._writing = True
@@ -342,23 +350,16 @@ class PlainDatagrams(asyncio.DatagramProtocol):
             self._transport.sendto(reply, addr)
 
 
-async def listen(serving: Serving, address: str, port: int) -> tuple[asyncio.Server, asyncio.DatagramTransport, int]:
-    """Listen on TCP and UDP on one port (0: any that is free on both); :class:`HostError` when it is taken."""
+async def serve_pair(
+    pair: Pair, connection: Callable[[], asyncio.BaseProtocol], datagrams: Callable[[], asyncio.DatagramProtocol]
+) -> tuple[asyncio.Server, asyncio.DatagramTransport]:
+    """Serve both sockets of a port; :class:`HostError` where another has the port after all."""
     loop = asyncio.get_running_loop()
-    asked = f"listening on {address}:{port}"
     try:
-        server = await loop.create_server(lambda: Connection(serving), address, port, backlog=512)
-        number: int = server.sockets[0].getsockname()[1]
-        transport, _ = await loop.create_datagram_endpoint(lambda: Datagrams(serving), (address, number))
-    except PermissionError:
-        raise HostError(asked, "ports below 1024 are root's", "run it as root, or choose another --port") from None
+        server = await loop.create_server(connection, sock=pair.tcp, backlog=BACKLOG)
+        transport, _ = await loop.create_datagram_endpoint(datagrams, sock=pair.udp)
     except OSError as error:
-        found = error.strerror or str(error)
-        raise HostError(asked, found, "see who has it with `portlore listening`, or choose another port") from None
-    return server, transport, number
-
-
-def log_to_stderr(text: str) -> None:
-    """A structured line: time, then what happened."""
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    print(f"{stamp} portlore-netinfo {text}", file=sys.stderr, flush=True)
+        pair.close()
+        asked, found = f"serving port {pair.port}", error.strerror or str(error)
+        raise HostError(asked, found, "see who has it with `portlore listening`") from None
+    return server, transport

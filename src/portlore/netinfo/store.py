@@ -1,15 +1,21 @@
 """Edge: a domain on disk, in SQLite. What was committed survives kill -9 and power loss; reads never come here.
 
 A row a directory: its place among its siblings stands with it, so that a new child writes two small rows however many
-siblings it has. One server at a time holds a store (a lock file beside it); others may read it meanwhile.
+siblings it has. SQLite does not notice a page that went bad and still reads as one; a seal, the sum of the checksums of
+all rows, written with every commit, does. One server at a time holds a store (a lock file beside it); others may read
+it meanwhile.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import stat
+import struct
+from contextlib import closing, suppress
+from zlib import crc32
 
-from portlore.errors import DataError, HostError
+from portlore.errors import DataError, HostError, PortloreError
 from portlore.netinfo.domain import Directory, Domain
 from portlore.netinfo.values import ROOT
 
@@ -18,75 +24,79 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Self
 
-FORM = 1  # of the tables, in user_version
+FORM = 2  # of the tables, in user_version; form 1, never published, had no seal
 MAGIC = 0x4E49_4442  # application_id: NIDB
-SCHEMA = """
+SCHEMA = f"""
+BEGIN;
 CREATE TABLE directories (
     id INTEGER PRIMARY KEY, instance INTEGER NOT NULL, parent INTEGER NOT NULL, place REAL NOT NULL,
     version INTEGER NOT NULL, data BLOB NOT NULL
 ) STRICT;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+PRAGMA application_id = {MAGIC};
+PRAGMA user_version = {FORM};
+COMMIT;
 """
 UPSERT = "INSERT OR REPLACE INTO directories (id, instance, parent, place, version, data) VALUES (?, ?, ?, ?, ?, ?)"
 Row = tuple[int, int, int, float, int, bytes]
+PLAIN = struct.Struct(">QQQdQ")  # a row without its data, as it is sealed
+ALLOW = "let this user read and write it and its folder"
+REMEDIES = {  # what SQLite says of this machine rather than of the file (the low byte of its result codes)
+    sqlite3.SQLITE_PERM: ALLOW,
+    sqlite3.SQLITE_BUSY: "end the program that holds it",
+    sqlite3.SQLITE_READONLY: ALLOW,
+    sqlite3.SQLITE_IOERR: "make room there, or look after the disk",
+    sqlite3.SQLITE_FULL: "make room there",
+    sqlite3.SQLITE_CANTOPEN: ALLOW,
+}
 
 
 class Batch:
-    """What one commit writes: rows, ids that are gone, checksum and count of writes afterwards."""
+    """What one commit writes: rows, ids that are gone; checksum, count of writes and seal afterwards."""
 
-    __slots__ = ("checksum", "gone", "rows", "version")
+    __slots__ = ("checksum", "gone", "rows", "seal", "version")
 
-    def __init__(self, rows: list[Row], gone: list[int], checksum: int, version: int) -> None:
-        self.rows, self.gone, self.checksum, self.version = rows, gone, checksum, version
+    def __init__(self, rows: list[Row], gone: list[int], checksum: int, version: int, seal: int) -> None:
+        self.rows, self.gone, self.checksum, self.version, self.seal = rows, gone, checksum, version, seal
 
 
 class Store:
     """A store's file. ``exclusive``: for the one server that writes it.
 
-    :class:`HostError` when another server holds it or it cannot be reached, :class:`DataError` when it is no store.
+    :class:`HostError` when another server holds it or it cannot be reached, :class:`DataError` when it is no store, or
+    a damaged one.
     """
 
     def __init__(self, path: str, *, create: bool = False, exclusive: bool = True) -> None:
         self.path = path
         self._lock = -1
         self._places: dict[int, float] = {}
+        self._seals: dict[int, int] = {}  # the checksum of every row that is stored, and their sum
+        self._seal = 0
+        self._checksum: int | None = None
         asked = f"opening the domain {path}"
-        if not create and not os.path.isfile(path):  # noqa: PTH113
-            raise HostError(asked, "there is no such file", "make one with `portlore netinfo init` or `import`")
-        if exclusive:
-            self._take_lock(asked)
+        _check_kind(path, asked, create)
         try:
-            self._base = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-            form = self._base.execute("PRAGMA user_version").fetchone()[0]
-            kind = self._base.execute("PRAGMA application_id").fetchone()[0]
-            tables = self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if kind == 0 and form == 0 and create and not tables:
-                self._base.executescript(SCHEMA)
-                self._base.execute(f"PRAGMA application_id = {MAGIC}")
-                self._base.execute(f"PRAGMA user_version = {FORM}")
-                kind, form = MAGIC, FORM
-            if kind != MAGIC or form != FORM:
-                self.close()
-                found = "it is another program's database" if kind != MAGIC else f"it has form {form}, not {FORM}"
-                raise DataError(asked, found, "name a domain that portlore has made")
-            self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.execute("PRAGMA synchronous = FULL")
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # sqlite's own words quote what it found
+            self._base = base = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+            form = base.execute("PRAGMA user_version").fetchone()[0]
+            kind = base.execute("PRAGMA application_id").fetchone()[0]
+            is_empty = not base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            is_new = create and is_empty and kind == 0 and form == 0
+            if not is_new and (kind != MAGIC or form != FORM):
+                found = f"it has form {form}, not {FORM}" if kind == MAGIC else "it is another program's database"
+                raise DataError(asked, "it is empty" if is_empty else found, "name a domain that portlore has made")
+            if exclusive:  # only now: no lock file is left beside what is not ours
+                self._lock = _locked(path, asked)
+            if is_new:
+                base.executescript(SCHEMA)
+            base.execute("PRAGMA journal_mode = WAL")
+            base.execute("PRAGMA synchronous = FULL")
+        except PortloreError:
             self.close()
-            raise DataError(asked, f"not a store: {error}", "restore it from a backup") from None
-
-    def _take_lock(self, asked: str) -> None:
-        try:
-            import fcntl
-
-            self._lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            return
-        except BlockingIOError:
-            raise HostError(asked, "another server holds it", "stop that one, or name another domain") from None
-        except OSError as error:
-            raise HostError(asked, error.strerror or str(error), "make its folder writable") from None
+            raise
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # sqlite's own words quote what it found
+            self.close()
+            raise _told(asked, "not a store", error) from None
 
     def close(self) -> None:
         """Give it back."""
@@ -103,23 +113,40 @@ class Store:
         self.close()
 
     def load(self) -> Domain:
-        """The whole domain, in memory."""
+        """The whole domain, in memory: exactly what was committed last, or :class:`DataError`."""
         asked = f"reading the domain {self.path}"
         try:
-            rows = self._base.execute(
-                "SELECT id, instance, parent, version, data, place FROM directories ORDER BY parent, place"
-            ).fetchall()
-            facts = dict(self._base.execute("SELECT name, value FROM facts").fetchall())
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise DataError(asked, f"the store is damaged: {error}", "restore it from a backup") from None
-        found = {row[0]: Directory(row[0], row[1], row[2], row[4], [], row[3]) for row in rows}
+            rows, facts = self._read()
+            seals = {row[0]: _row_checksum(row) for row in rows}
+            seal, checksum, version = sum(seals.values()), facts.get("checksum", 0), facts.get("version", 0)
+            is_whole = facts.get("seal") == seal + checksum + version
+        except (sqlite3.Error, UnicodeDecodeError, TypeError, struct.error) as error:
+            raise _told(asked, "the store is damaged", error) from None
+        if not rows and not facts:
+            raise DataError(asked, "nothing is in it: making it was broken off", "import it again")
+        if not is_whole:
+            raise DataError(asked, "the store is damaged: it is not what was written", "restore it from a backup")
+        found = {row[0]: Directory(row[0], row[1], row[2], row[5], [], row[4]) for row in rows}
         for row in rows:
             if row[0] != ROOT and row[2] in found:
                 found[row[2]].children.append(row[0])
-        self._places = {row[0]: row[5] for row in rows}
+        self._places = {row[0]: row[3] for row in rows}
+        self._seals, self._seal, self._checksum = seals, seal, checksum
         domain = Domain(found.values())
-        domain.version = max(domain.version, facts.get("version", 0))
+        domain.version = max(domain.version, version)
         return domain
+
+    def _read(self) -> tuple[list[Row], dict[str, int]]:
+        """Rows and facts of one moment, also while a server writes."""
+        base = self._base
+        base.execute("BEGIN")
+        try:
+            rows = base.execute(
+                "SELECT id, instance, parent, place, version, data FROM directories ORDER BY parent, place"
+            ).fetchall()
+            return rows, dict(base.execute("SELECT name, value FROM facts").fetchall())
+        finally:
+            base.execute("ROLLBACK")
 
     def batch(self, domain: Domain) -> Batch:
         """What the domain has written since the last batch, as it is now."""
@@ -137,7 +164,17 @@ class Store:
                 self._settle(domain, one, rows)
                 place = self._places[number]
             rows.append((number, one.instance, one.parent, place, one.version, one.data))
-        return Batch(rows, gone, domain.checksum, domain.version)
+        return self._sealed(rows, gone, domain)
+
+    def _sealed(self, rows: list[Row], gone: list[int], domain: Domain) -> Batch:
+        """A batch with the seal of all rows as they are after it."""
+        for number in gone:
+            self._seal -= self._seals.pop(number, 0)
+        for row in rows:
+            checksum = _row_checksum(row)
+            self._seal += checksum - self._seals.get(row[0], 0)
+            self._seals[row[0]] = checksum
+        return Batch(rows, gone, domain.checksum, domain.version, self._seal)
 
     def _settle(self, domain: Domain, one: Directory, rows: list[Row]) -> None:
         """Give a new directory a place between its siblings; where there is no room left, all of them anew."""
@@ -171,7 +208,8 @@ class Store:
             base.execute("BEGIN IMMEDIATE")
             base.executemany("DELETE FROM directories WHERE id = ?", [(number,) for number in batch.gone])
             base.executemany(UPSERT, batch.rows)
-            facts = (("checksum", batch.checksum), ("version", batch.version))
+            sealed = batch.seal + batch.checksum + batch.version
+            facts = (("checksum", batch.checksum), ("version", batch.version), ("seal", sealed))
             base.executemany("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", facts)
             base.execute("COMMIT")
         except sqlite3.Error as error:
@@ -181,6 +219,7 @@ class Store:
             raise HostError(
                 f"writing the domain {self.path}", found, "make room, then start the server again"
             ) from None
+        self._checksum = batch.checksum
 
     def write_all(self, domain: Domain) -> None:
         """Replace all that is stored by a domain."""
@@ -192,24 +231,88 @@ class Store:
             (one.id, one.instance, one.parent, self._places.get(one.id, 0.0), one.version, one.data)
             for one in domain.directories.values()
         ]
-        gone = [row[0] for row in self._base.execute("SELECT id FROM directories").fetchall()]
-        self.commit(Batch(rows, gone, domain.checksum, domain.version))
+        try:
+            gone = [row[0] for row in self._base.execute("SELECT id FROM directories").fetchall()]
+        except sqlite3.Error as error:
+            raise _told(f"writing the domain {self.path}", "the store is damaged", error) from None
+        self._seals, self._seal = {}, 0
+        self.commit(self._sealed(rows, gone, domain))
 
     def stored_checksum(self) -> int | None:
-        """The checksum of the last commit."""
-        row = self._base.execute("SELECT value FROM facts WHERE name = 'checksum'").fetchone()
-        return None if row is None else int(row[0])
+        """The checksum that stood beside what was loaded or committed last; ``None`` before either."""
+        return self._checksum
 
     def backup(self, path: str) -> None:
-        """A copy of the store as it is, also while a server writes it; the copy is whole or not there."""
-        part = f"{path}.part"
+        """A copy of the store as it is, also while a server writes it; the copy is whole or not there.
+
+        :class:`HostError` when a server holds what stands at ``path``, this store itself included.
+        """
+        asked, part = f"copying {self.path} to {path}", f"{path}.part"
+        held = _locked(path, asked) if os.path.exists(f"{os.path.realpath(path)}.lock") else -1  # noqa: PTH110
         try:
-            with sqlite3.connect(part) as copy:
+            if os.path.exists(path) and os.path.samefile(path, self.path):  # noqa: PTH110, PTH121
+                raise HostError(asked, "they are one file", "name another one")
+            _remove(part)
+            with closing(sqlite3.connect(part)) as copy:
                 self._base.backup(copy)
-            copy.close()
+            _remove(f"{path}-wal", f"{path}-shm")  # what a crash left of the old one would be played onto the new one
             os.replace(part, path)  # noqa: PTH105
         except (sqlite3.Error, OSError) as error:
-            raise HostError(f"copying {self.path} to {path}", str(error), "make room there") from None
+            _remove(part)
+            raise HostError(asked, str(error), "make room there") from None
+        finally:
+            if held >= 0:
+                os.close(held)
+
+
+def _check_kind(path: str, asked: str, create: bool) -> None:
+    """Raise HostError unless there is a file, or, where it may be made, nothing."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+            raise HostError(asked, "it is no file", "name a file")
+    except FileNotFoundError:
+        if not create:
+            do = "make one with `portlore netinfo init` or `import`"
+            raise HostError(asked, "there is no such file", do) from None
+    except OSError as error:
+        raise HostError(asked, error.strerror or str(error), ALLOW) from None
+
+
+def _locked(path: str, asked: str) -> int:
+    """The descriptor that holds a store's lock, whatever name the store goes by; -1 where the system has no locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return -1
+    lock = -1
+    try:
+        lock = os.open(f"{os.path.realpath(path)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if lock >= 0:
+            os.close(lock)
+        if isinstance(error, BlockingIOError):
+            raise HostError(asked, "another server holds it", "stop that one, or name another domain") from None
+        raise HostError(asked, error.strerror or str(error), "make its folder writable") from None
+    return lock
+
+
+def _remove(*paths: str) -> None:
+    for path in paths:
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108
+
+
+def _row_checksum(row: Row) -> int:
+    return crc32(row[5], crc32(PLAIN.pack(*row[:5])))
+
+
+def _told(asked: str, found: str, error: Exception) -> PortloreError:
+    """What SQLite or a row of a strange form says, as our own error: whether the machine or the store is at fault."""
+    remedy = REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    if remedy is not None:
+        return HostError(asked, str(error), remedy)
+    return DataError(asked, f"{found}: {error}", "restore it from a backup")
 
 
 def faults(domain: Domain) -> Iterable[str]:

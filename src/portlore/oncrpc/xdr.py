@@ -6,12 +6,13 @@ lies costs nothing, as nothing is set aside before the bytes are seen to be ther
 
 from __future__ import annotations
 
-from struct import Struct
+from struct import Struct, error
 
 from portlore.errors import ParseError
 
 U32 = Struct(">I")
-ONE = Struct(">2I")
+PAIR = Struct(">2I")
+_number, _pair = U32.unpack_from, PAIR.unpack_from
 PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo 4
 
 
@@ -34,17 +35,30 @@ class Reader:
     def uint(self) -> int:
         """An unsigned 32-bit number (RFC 4506 section 4.2)."""
         at = self.at
-        if at + 4 > self.end:
-            raise _fail(f"a number at byte {at} of {self.end}")
+        try:
+            (value,) = _number(self.data, at)
+        except error:
+            raise _fail(f"a number at byte {at} of {self.end}") from None
         self.at = at + 4
-        return int.from_bytes(self.data[at : at + 4], "big")
+        return value  # type: ignore[no-any-return]
+
+    def pair(self) -> tuple[int, int]:
+        """Two numbers, one after the other."""
+        at = self.at
+        try:
+            values = _pair(self.data, at)
+        except error:
+            raise _fail(f"two numbers at byte {at} of {self.end}") from None
+        self.at = at + 8
+        return values
 
     def opaque(self, most: int) -> bytes:
         """Bytes with their length before them, at most ``most`` (section 4.10); padding may hold anything."""
         at = self.at
-        if at + 4 > self.end:
-            raise _fail(f"a length at byte {at} of {self.end}")
-        size = int.from_bytes(self.data[at : at + 4], "big")
+        try:
+            (size,) = _number(self.data, at)
+        except error:
+            raise _fail(f"a length at byte {at} of {self.end}") from None
         begin = at + 4
         stop = begin + ((size + 3) & ~3)
         if size > most or stop > self.end:
@@ -81,5 +95,5 @@ def opaque(data: bytes) -> bytes:
 def uints(values: tuple[int, ...] | list[int]) -> bytes:
     """An array of numbers as XDR."""
     if len(values) == 1:  # what most look-ups find
-        return ONE.pack(1, values[0])
+        return PAIR.pack(1, values[0])
     return Struct(f">{len(values) + 1}I").pack(len(values), *values)
