@@ -19,6 +19,7 @@ from pathlib import Path
 
 from portlore.netinfo.coding import properties as encoded
 from portlore.netinfo.domain import Domain
+from portlore.netinfo.passwords import make_des
 from portlore.netinfo.store import Store
 from portlore.netinfo.values import Record, properties
 from portlore.oncrpc.xdr import opaque, uint
@@ -57,12 +58,15 @@ FREE = 1_000_000  # ids from here on: directories that anybody may create in
 
 def domain_of(users: int) -> Domain:
     many = [user(number, number + 2) for number in range(users)]
+    hashed = make_des(b"secret").decode()
+    pairs = (("name", ["root"]), ("uid", ["0"]), ("passwd", [hashed]))
+    many.append(Record(users + 2, 0, 1, properties(pairs), ()))
     free = [
         Record(FREE + n, 0, 0, properties([("name", [f"free{n}"]), ("_writers", ["*"])]), ())
         for n in range(CONNECTIONS)
     ]
     root = Record(0, 1, 0, properties([("master", ["here/bench"])]), (1, *(one.id for one in free)))
-    below = Record(1, users, 0, properties([("name", ["users"])]), tuple(one.id for one in many))
+    below = Record(1, users + 1, 0, properties([("name", ["users"])]), tuple(one.id for one in many))
     return Domain.of([root, below, *many, *free])
 
 
@@ -156,6 +160,25 @@ async def creates(port: int, clients: int, seconds: float) -> float:
     return sum(await asyncio.gather(*waiting)) / seconds
 
 
+LOADED = 10_000
+
+
+def load_users(port: int, environment: dict[str, str], path: Path) -> float:
+    """Seconds that ``niload passwd`` takes for a file of new users, below a directory that anybody may write."""
+    home = "/home/x"
+    path.write_text("".join(f"new{n}:*:{n}:20::0:0:New {n}:{home}:/bin/sh\n" for n in range(LOADED)))
+    tool = [sys.executable, "-m", "portlore.netinfo.tools"]
+    began = time.perf_counter()
+    with path.open() as file:
+        words = ["niload", "-t", "-u", "root", "-P", "secret", "passwd", f"127.0.0.1:{port}/bench"]
+        subprocess.run([*tool, *words], stdin=file, env=environment, check=True)
+    took = time.perf_counter() - began
+    words = ["niutil", "-list", "-t", f"127.0.0.1:{port}/bench", "/users"]
+    listed = subprocess.run([*tool, *words], env=environment, check=True, capture_output=True, text=True).stdout
+    assert listed.count("new") >= LOADED, "niload left some out"
+    return took
+
+
 async def current(port: int, identifier: int) -> bytes:
     """A directory's id with its instance."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -212,6 +235,8 @@ def main() -> None:
             for clients in (1, CONNECTIONS):
                 each = asyncio.run(creates(port, clients, args.seconds))
                 print(f"  durable creates by {clients:>2} clients: {each:,.0f}/s")
+            took = load_users(port, environment, Path(folder, "passwd"))
+            print(f"  niload passwd of {LOADED:,} users: {took:.1f} s")
             status = Path(f"/proc/{server.pid}/status").read_text()
             resident = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
             print(f"  memory: {resident / 1024:.0f} MiB, {resident * 1024 / (users + 2):,.0f} bytes a directory in all")

@@ -23,7 +23,7 @@ LAYERS = (
     ("chronicle", "searching", "ranges", "judging", "filtering", "comparing"),
     ("own",),
     ("render",),
-    ("files", "extras", "local", "listeners", "netinfo", "building", "opening", "updating", "provenance"),
+    ("files", "journal", "extras", "local", "listeners", "netinfo", "building", "opening", "updating", "provenance"),
     ("library",),
     ("cli", "__init__", "__main__"),
 )
@@ -32,9 +32,9 @@ PURE = (
     "ranges", "judging", "filtering", "comparing", "seen", "own/__init__", "own/labels", "own/free", "render",
     "oncrpc", "netinfo/values", "netinfo/coding", "netinfo/domain", "netinfo/access", "netinfo/procedures",
     "netinfo/answering", "netinfo/exchange", "netinfo/descrypt", "netinfo/dumping", "netinfo/raw",
-    "netinfo/loading", "netinfo/binder", "netinfo/making", "netinfo/tools/usages", "listeners/addresses",
-    "listeners/netlink", "listeners/procnet",
-    "listeners/cgroups",
+    "netinfo/loading", "netinfo/guests", "netinfo/binder", "netinfo/making", "netinfo/tools/usages",
+    "netinfo/tools/helps", "netinfo/tools/expressions", "listeners/addresses", "listeners/netlink",
+    "listeners/procnet", "listeners/cgroups",
 )  # fmt: skip
 OUTSIDE = {"os", "pathlib", "socket", "subprocess", "time", "asyncio", "urllib", "http", "shutil", "tempfile",
            "threading", "signal", "random"}  # fmt: skip

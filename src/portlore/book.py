@@ -54,6 +54,7 @@ class Book:
         self._local, self.own = tuple(local), tuple(own)
         self._local_cover: Cover | None = None
         self._known: dict[tuple[tuple[int, int], int, str], Known] = {}
+        self._names: list[tuple[str, Claim]] = []
 
     @property
     def snapshot(self) -> str:
@@ -163,9 +164,11 @@ class Book:
 
     def claimed(self, name: str) -> list[Claim]:
         """The claims whose name holds these words, for a name that nobody registered."""
+        if not self._names:
+            told = [c for c in self.lore if c.verdict is not Verdict.CONTRADICTED and c.kind is not ClaimKind.STORY]
+            self._names = [(c.name.lower(), c) for c in told]
         wanted = name.lower()
-        told = [c for c in self.lore if wanted in c.name.lower()]
-        return [c for c in told if c.verdict is not Verdict.CONTRADICTED and c.kind is not ClaimKind.STORY]
+        return [claim for told, claim in self._names if wanted in told]
 
 
 def service_of(record: Record, transport: str | None) -> Service:

@@ -253,6 +253,9 @@ class Claim(Value):
     sources: tuple[Source, ...]
     later: str | None = None
 
+    def __hash__(self) -> int:
+        return hash((self.ports, self.name, self.statement))  # enough to tell them apart, and much quicker than all of it
+
 
 class LocalLine(Value):
     """What one of this machine's own lists says of a port: who says it, the package that brought it, the name."""

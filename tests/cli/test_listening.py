@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +18,11 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from screens import Screen
 from seeing import listener
 
 from portlore.cli import arguments_of
-from portlore.cli.watching import keys_of
+from portlore.cli.fullscreen import keys_of
 from portlore.errors import InputError, PolicyRefused
 from portlore.listeners import Machine
 from portlore.listeners.stopping import Target, end, restarters
@@ -357,44 +355,6 @@ def test_compare_names_a_file_that_is_none(command: list[str], tmp_path: Path, c
 def test_watch_needs_a_terminal(command: list[str]) -> None:
     done = run(command, "listening", "--watch", stdin=subprocess.DEVNULL)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-
-
-class Screen:
-    """A terminal of 100 by 30 that the command runs on."""
-
-    def __init__(self, command: list[str], *words: str) -> None:
-        self.pid, self.file = pty.fork()
-        if self.pid == 0:
-            os.environ |= {"TERM": "xterm", "LC_ALL": "C.UTF-8"}
-            os.execvp(command[0], [*command, *words])
-        import fcntl
-        import struct
-        import termios
-
-        fcntl.ioctl(self.file, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-        self.text = ""
-
-    def until(self, words: str, seconds: float = 20) -> str:
-        """Read until some words were shown; the text since the last call."""
-        end_at = time.monotonic() + seconds
-        start = len(self.text)
-        while words not in self.text[start:]:
-            assert time.monotonic() < end_at, f"{words!r} never came: {self.text[start:]!r}"
-            if select.select([self.file], [], [], 0.2)[0]:
-                try:
-                    self.text += os.read(self.file, 1 << 16).decode("utf-8", "replace")
-                except OSError:
-                    break
-        assert words in self.text[start:]
-        return self.text[start:]
-
-    def press(self, keys: str) -> None:
-        os.write(self.file, keys.encode())
-
-    def close(self) -> int:
-        status = os.waitpid(self.pid, 0)[1]
-        os.close(self.file)
-        return os.waitstatus_to_exitcode(status)
 
 
 def test_watch_shows_filters_expands_and_tells_what_came_and_went(command: list[str]) -> None:

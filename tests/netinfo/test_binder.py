@@ -252,8 +252,20 @@ def test_a_server_that_registers_again_takes_its_own_place() -> None:
 def test_what_was_unregistered_is_not_found() -> None:
     world = World()
     assert world.status(UNREGISTER, b"wire") == "OK"
-    assert world.status(UNREGISTER, b"wire") == "NOTAG"
     assert world.status(GETREGISTER, b"wire") == "NOTAG"
+    assert world.status(UNREGISTER, b"wire") == "OK"  # SPEC 2.3: NOTAG is GETREGISTER's and DESTROYDOMAIN's
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"),
+    [(b"network", [WIRE, LOCAL]), (b"local", [NETWORK, WIRE]), (b"wire", [NETWORK, LOCAL])],
+)
+def test_the_last_in_the_list_takes_the_place_of_who_leaves(gone: bytes, left: list[Registration]) -> None:
+    world = World()  # as published nibindd does, which a list of LISTREG shows
+    assert world.status(UNREGISTER, gone) == "OK"
+    reply = world.call(LISTREG)
+    assert reply is not None
+    assert decode_registrations(reply.results) == left
 
 
 def test_ports_are_told_of_servers_that_live() -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,7 +201,9 @@ def test_every_write_is_noted_with_who_did_it_and_what_came_of_it() -> None:
     told = conversation(1)
     for call in told["calls"]:
         service.answer(STRANGER, bytes.fromhex(call["request_hex"]))
-    assert len(lines) == service.authentications[2] + service.authentications[3]
+    ended = Counter(line.rpartition("=")[2] for line in lines)
+    wrong = ended["AUTHERROR"] + ended["NOUSER"]
+    assert service.authentications[1:] == [wrong, ended["OK"], ended["PERM"]]  # SPEC 3.2: bad, done, refused
     assert any("by=root from=127.0.0.1:40000 status=OK" in line for line in lines)
     assert any("by=user03 " in line for line in lines)
     assert any("by=nobody " in line and line.endswith("status=AUTHERROR") for line in lines)

@@ -137,19 +137,25 @@ def test_rpcbind_knows_the_binder_where_it_runs(domains: tuple[Path, Path], tmp_
     assert ["200100001", "1", "tcp", str(told["binder"])] in [line[:4] for line in lines]
 
 
-def test_two_hosts_bind_by_broadcast(domains: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("listen", "called"),
+    [("0.0.0.0", "10.0.0.255"), ("10.0.0.1", "10.0.0.255"), ("10.0.0.1", "255.255.255.255")],
+    ids=["on all addresses", "on one address", "on one address, called by everybody's"],
+)
+def test_two_hosts_bind_by_broadcast(domains: tuple[Path, Path], tmp_path: Path, listen: str, called: str) -> None:
     """A server in one namespace, a client in another, a wire between: the client calls 10.0.0.255 for a parent."""
     name = f"pl{os.getpid()}"
     prepare = f"""
     ip link add eth0 type veth peer name eth0 netns {name} || exit 9
     ip addr add 10.0.0.1/24 dev eth0; ip link set eth0 up
     ip -n {name} addr add 10.0.0.5/24 dev eth0; ip -n {name} link set eth0 up; ip -n {name} link set lo up
+    ip -n {name} route add default dev eth0
     """
-    walk = f"ip netns exec {name} {quote(sys.executable)} {quote(str(tmp_path))}/walk.py 10.0.0.1 10.0.0.255"
+    walk = f"ip netns exec {name} {quote(sys.executable)} {quote(str(tmp_path))}/walk.py 10.0.0.1 {called}"
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
         (tmp_path / "walk.py").write_text(WALK)
-        text = script(domains, tmp_path, listen="0.0.0.0", walk=walk, mapper=prepare)
+        text = script(domains, tmp_path, listen=listen, walk=walk, mapper=prepare)
         words = ["unshare", "-n", "sh", "-c", text, "sh", sys.executable, "-m", "portlore"]
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     finally:

@@ -89,3 +89,10 @@ def test_init_makes_a_file_that_serves_and_prints_the_next_command(tmp_path: Pat
     assert (nobody.returncode, (tmp_path / "x").exists()) == (2, False)
     with Store(str(path)) as store:
         assert list(faults(store.load())) == []
+
+
+def test_a_domain_and_its_backup_are_their_owners_alone(tmp_path: Path) -> None:
+    with Store(str(tmp_path / "office"), create=True) as store:
+        store.write_all(service().domain)
+        store.backup(str(tmp_path / "copy"))
+    assert {one.stat().st_mode & 0o077 for one in tmp_path.iterdir()} == {0}

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from netinfo.serving import start_domain
 
 import portlore.netinfo
-from portlore.netinfo.journal import MOST, Journal
+from portlore.journal import MOST, Journal
 from portlore.netinfo.sockets import bound
 from portlore.netinfo.store import Store
 from portlore.netinfo.values import properties
@@ -216,11 +216,11 @@ def test_a_log_that_nobody_reads_does_not_hold_up_the_server(folder: Path) -> No
 
 def test_what_a_log_cannot_take_is_counted_and_said() -> None:
     reading, writing = os.pipe()
-    journal = Journal(writing)
+    journal = Journal("portlore-netinfo", writing)
     for number in range(MOST * 3):
         journal(f"line {number}")
     with open(reading, "rb", closefd=False) as file:
-        lines = []
+        lines: list[bytes] = []
         while not lines or b"log lost=" not in lines[-1]:
             lines.append(file.readline())
     journal.close()
@@ -233,7 +233,7 @@ def test_what_a_log_cannot_take_is_counted_and_said() -> None:
 
 def test_control_characters_of_a_client_reach_the_log_escaped() -> None:
     reading, writing = os.pipe()
-    journal = Journal(writing)
+    journal = Journal("portlore-netinfo", writing)
     journal("tag=\x1b[2J\nroot \udc80")
     journal.close()
     os.close(writing)

@@ -62,7 +62,7 @@ def test_records_come_out_whole_however_the_stream_is_cut(records: list[bytes], 
         found += reader.feed(stream[at : at + cut])
         at += cut
     assert found == records
-    assert not reader.waiting
+    assert not reader.held
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(0, 9), max_size=20))

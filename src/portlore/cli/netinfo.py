@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from portlore.cli.output import Output
-    from portlore.netinfo.journal import Journal
+    from portlore.journal import Journal
 
-USAGE = "netinfo init|serve|import|export|check|backup …"
+USAGE = "netinfo init|serve|browse|import|export|check|backup …"
 DESCRIPTION = """\
 NetInfo, NeXT's and Apple's directory service, alive: a domain is one file, served to NeXTSTEP, Mac OS X up to 10.4 and
 the tools of old.
@@ -29,12 +29,15 @@ the tools of old.
                                                        for old machines: binder, port mapper
   portlore netinfo serve --domain network=office --port 7100
                                                        one domain on one port, for anybody
+  portlore netinfo browse 127.0.0.1:7100/network -u ann
+                                                       look at it and change it
   portlore netinfo export office.nidb > records.json
   portlore netinfo check office.nidb                   ids, links, checksum
   portlore netinfo backup office.nidb copy.nidb        also while it is served
 
 Password hashes go to root here and on listed machines, to their owner and to
-the superuser; --classic shows them to everybody, as NetInfo did.
+the superuser, and nobody writes without a password but root here; --classic
+shows and allows what NetInfo did.
 """
 
 
@@ -44,7 +47,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     init = actions.add_parser("init", help="make a new domain", prog="portlore netinfo init")
     init.add_argument("database", metavar="DATABASE", help="the file to make")
     init.add_argument("--user", required=True, metavar="NAME", help="a first user, whose password is asked for")
-    init.add_argument("--uid", type=int, default=501, metavar="N", help="that user's number (default: 501)")
+    help_uid = "that user's number (default: 1001; Macs keep 501 for themselves)"
+    init.add_argument("--uid", type=int, default=1001, metavar="N", help=help_uid)
     init.add_argument("--machine", action="append", default=[], metavar="NAME=ADDRESS", help="a machine that may bind")
     init.add_argument(
         "--host", metavar="NAME=ADDRESS", help="this machine, as others see it (default: asked of the system)"
@@ -64,7 +68,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     serve.add_argument("--mapper-port", type=_port, default=111, metavar="N", help="of the port mapper (default: 111)")
     help_user = "whose rights the server has when root starts it (default: the owner of the domains' files)"
     serve.add_argument("--user", metavar="NAME", help=help_user)
-    serve.add_argument("--classic", action="store_true", help="show password hashes to everybody")
+    help_classic = "as it was: hashes for everybody, and where `_writers` says * everybody writes"
+    serve.add_argument("--classic", action="store_true", help=help_classic)
     serve.add_argument("--read-only", action="store_true", help="nobody writes")
     bring = actions.add_parser("import", help="make a domain from JSON", prog="portlore netinfo import")
     bring.add_argument("database", metavar="DATABASE")
@@ -76,6 +81,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     copy = actions.add_parser("backup", help="copy a domain, also while it is served", prog="portlore netinfo backup")
     copy.add_argument("database", metavar="DATABASE")
     copy.add_argument("copy", metavar="COPY")
+    view = actions.add_parser("browse", help="look at a domain, change it", prog="portlore netinfo browse")
+    view.add_argument(
+        "domain", metavar="DOMAIN", help="HOST/TAG, HOST:PORT/TAG, a name such as / or .., or a file that is not served"
+    )
+    view.add_argument("-u", "--user", metavar="USER", help="call as that user, whose password is asked for")
+    view.add_argument("-p", "--password", action="store_true", help="ask for a password (without -u: root's)")
 
 
 def _port(text: str) -> int:
@@ -104,7 +115,8 @@ def _init(args: Namespace, output: Output) -> int:
     with Store(args.database, create=True) as store:
         store.write_all(domain)
     address = host[1] or "ADDRESS"
-    lines = [f"{args.database}: a domain with the user {args.user} and {len(machines)} machines that may bind to it"]
+    bind = f"{len(machines)} machine{'s' * (len(machines) != 1)} that may bind to it"
+    lines = [f"{args.database}: a domain with the user {args.user} and {bind}"]
     lines.append(f"next: sudo portlore netinfo serve --domain {args.tag}={args.database} --listen {address}")
     output.lines(lines)
     return 0
@@ -181,6 +193,12 @@ def _check(args: Namespace, output: Output) -> int:
     return 1 if found else 0
 
 
+def _browse(args: Namespace, output: Output) -> int:
+    from portlore.cli.browsing import browse
+
+    return browse(args, output)
+
+
 def _backup(args: Namespace, output: Output) -> int:
     from portlore.netinfo.store import Store
 
@@ -196,11 +214,11 @@ def _serve(args: Namespace, output: Output) -> int:
         if not tag or not equals or not path or "/" in tag:
             raise InputError(f"--domain {text}", "not TAG=PATH", "write one such as network=office.nidb")
         domains.append((tag, path))
+    from portlore.journal import Journal
     from portlore.netinfo import hosting  # noqa: F401 - while every file of Python's may be read
-    from portlore.netinfo.journal import Journal
 
     user = _less_than_root(args.user, [path for _, path in domains])
-    journal = Journal()
+    journal = Journal("portlore-netinfo")
     try:
         asyncio.run(_serve_all(domains or _own_domains(), args, journal, user))
     except KeyboardInterrupt:
@@ -268,4 +286,7 @@ async def _serve_all(domains: list[tuple[str, str]], args: Namespace, journal: J
         await host.close()
 
 
-ACTIONS = {"init": _init, "serve": _serve, "import": _import, "export": _export, "check": _check, "backup": _backup}
+ACTIONS = {
+    "init": _init, "serve": _serve, "browse": _browse, "import": _import, "export": _export, "check": _check,
+    "backup": _backup,
+}  # fmt: skip

@@ -45,10 +45,14 @@ class Caller(Value):
 
 
 class Acting(Value):
-    """Whom a call is done for: the superuser, a user by name, or nobody in particular (``None``)."""
+    """Whom a call is done for: the superuser, a user by name, or nobody in particular (``None``).
+
+    ``directory``: that of a user who gave the password.
+    """
 
     superuser: bool
     name: bytes | None
+    directory: int | None = None
 
 
 SUPERUSER, ANONYMOUS = Acting(True, None), Acting(False, None)
@@ -72,20 +76,23 @@ def inverted(text: bytes) -> bytes:
     return bytes([byte ^ 0xFF for byte in text])
 
 
-def acting(domain: Domain, caller: Caller, matches: Matches) -> Acting:
+def password(credential: Auth) -> bytes:
+    """The password in an AUTH_UNIX credential. It ends at a NUL, sent or inverted, as both were strings of C."""
+    sent = decode_unix(credential.body, MOST_GROUPS).machine
+    return inverted(sent.partition(b"\0")[0]).partition(b"\0")[0]
+
+
+def acting(domain: Domain, caller: Caller, matches: Matches, *, classic: bool) -> Acting:
     """Whom a write is done for; :class:`NetInfoError` AUTHERROR or NOUSER.
 
-    ``matches(password, hash)`` is crypt(3).
+    ``matches(password, hash)`` is crypt(3). ``classic``: a user whose password is empty is let in with any, as it was.
     """
     if caller.local and caller.port < RESERVED:
         return SUPERUSER
     if caller.credential.flavor != AUTH_UNIX:
         return ANONYMOUS
-    auth = decode_unix(caller.credential.body, MOST_GROUPS)
-    password = inverted(auth.machine)
-    if b"\0" in password:
-        password = password[: password.index(b"\0")]
-    number = auth.uid - (1 << 32) if auth.uid >> 31 else auth.uid
+    uid, given = decode_unix(caller.credential.body, MOST_GROUPS).uid, password(caller.credential)
+    number = uid - (1 << 32) if uid >> 31 else uid
     users = domain.path(b"users")
     found = [] if users is None else domain.find(users, b"uid", str(number).encode())
     if not found:
@@ -95,11 +102,12 @@ def acting(domain: Domain, caller: Caller, matches: Matches) -> Acting:
         hashes = first_values(user.data, b"passwd")
         if hashes is None:
             continue
-        if not hashes or not hashes[0] or matches(password, hashes[0]):
+        empty = not hashes or not hashes[0]
+        if classic if empty else (given or classic) and matches(given, hashes[0]):
             names = first_values(user.data, b"name")
             if not names:
                 raise NetInfoError(NOUSER)
-            return SUPERUSER if number == 0 else Acting(False, names[0])
+            return Acting(number == 0, names[0], identifier)
     raise NetInfoError(AUTHERROR)
 
 

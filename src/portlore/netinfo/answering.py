@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from portlore.errors import NetInfoError
-from portlore.netinfo.access import MOST_GROUPS, RESERVED, Caller, acting, inverted, refused
-from portlore.netinfo.coding import properties as encoded
+from portlore.netinfo.access import ANONYMOUS, AUTHERROR, PERM, RESERVED, Caller, acting, password, refused
+from portlore.netinfo.coding import decode_properties, first_values, masked
 from portlore.netinfo.domain import NODIR
-from portlore.netinfo.procedures import PROCEDURES, NoSuccess
+from portlore.netinfo.procedures import PROCEDURES, NoSuccess, is_forced_root
 from portlore.netinfo.values import NUMBERS, STATUS, Property
 from portlore.oncrpc.message import (
     AUTH_NONE,
@@ -19,7 +19,6 @@ from portlore.oncrpc.message import (
     TOO_WEAK,
     accepted,
     decode_call,
-    decode_unix,
     denied,
     success,
 )
@@ -37,15 +36,18 @@ if TYPE_CHECKING:
 PROGRAM, VERSION = 200100000, 2
 NETROOT, RDONLY = NUMBERS["NETROOT"], NUMBERS["RDONLY"]
 OVER_UDP = (0, 24)  # PING and BIND
-CHECKSUM_ONLY = inverted(b"checksum")
-HASHES = b"passwd"  # properties whose name holds this are password hashes
-HIDDEN = (b"*",)
+CHECKSUM_ONLY = b"checksum"
+HASHES = b"passw"  # properties whose name holds this are hidden: passwd, password and their kind
+HIDDEN = b"*"
+ALL, NOBODY = -1, -2  # whose hashes a caller may see, where it is not one directory's
+MOST_SEEN = 1024  # credentials whose rights are remembered
 
 
 class Policy(Value):
     """How a domain is served.
 
-    ``classic``: password hashes go to everybody, as they did. ``read_only``: nobody writes.
+    ``classic``: password hashes go to everybody, and who needs no password may write, as it was. ``read_only``: nobody
+    writes.
     """
 
     classic: bool = False
@@ -74,6 +76,8 @@ class Service:
         self.authentications = [0, 0, 0, 0]  # right, wrong, writes done, writes refused
         self.audit: Callable[[str], None] | None = None  # told of every write, done or refused
         self._writer = "nobody"
+        self._seen: dict[bytes, int] = {}  # by credential, while the domain stays at a version
+        self._seen_at = -1
 
     def answer(self, caller: Caller, record: bytes, *, udp: bool = False) -> bytes | None:
         """The reply to a record; ``None`` where the original kept silent (SPEC 10.4)."""
@@ -103,35 +107,38 @@ class Service:
             return accepted(xid, SYSTEM_ERR)
         except NetInfoError as refusal:
             if row.writes:
-                self._note(row.name, caller, call.arguments, 3, STATUS[refusal.status][0])
+                self._note(row.name, caller, call.arguments, refusal.status)
             return success(xid, uint(refusal.status))
         if row.writes:
-            self._note(row.name, caller, call.arguments, 2, "OK")
+            self._note(row.name, caller, call.arguments, 0)
         return success(xid, results)
 
-    def _note(self, name: str, caller: Caller, arguments: bytes, count: int, status: str) -> None:
+    def _note(self, name: str, caller: Caller, arguments: bytes, status: int) -> None:
         """Count a write and have it noted: what, on which directory, by whom, from where, and what came of it."""
-        self.authentications[count] += 1
+        if status in (0, PERM):
+            self.authentications[2 if status == 0 else 3] += 1
         if self.audit is not None:
-            where = int.from_bytes(arguments[:4], "big")
+            where, word = int.from_bytes(arguments[:4], "big"), STATUS[status][0]
             self.audit(
-                f"call={name} directory={where} by={self._writer} from={caller.address}:{caller.port} status={status}"
+                f"call={name} directory={where} by={self._writer} from={caller.address}:{caller.port} status={word}"
             )
 
     def writer(self, caller: Caller) -> Acting:
-        """Whom a write is done for; RDONLY where nobody writes."""
+        """Whom a write is done for; RDONLY where nobody writes, PERM for nobody in particular unless as it was."""
         self._writer = "nobody"
         if self.policy.read_only:
             raise NetInfoError(RDONLY)
         try:
-            who = acting(self.domain, caller, self._matches)
+            who = acting(self.domain, caller, self._matches, classic=self.policy.classic)
         except NetInfoError:
             self.authentications[1] += 1
             raise
-        if caller.credential.flavor == AUTH_UNIX:
+        if who == ANONYMOUS and not self.policy.classic:
+            raise NetInfoError(PERM)
+        if who.directory is not None:
             self.authentications[0] += 1
         name = "" if who.name is None else who.name.decode("utf-8", "backslashreplace")
-        self._writer = "root" if who.superuser else name if name.isprintable() and " " not in name else repr(name)
+        self._writer = "root" if who.superuser else name if _is_plain(name) else repr(name)
         if who.name is None and not who.superuser:
             self._writer = "nobody"
         return who
@@ -144,36 +151,73 @@ class Service:
 
     def shown(self, one: Directory, caller: Caller) -> bytes:
         """A directory's properties as XDR, password hashes hidden from who has no business with them."""
-        if self.policy.classic or HASHES not in one.data or self._trusted(one, caller):
-            return one.data
-        return encoded(_masked(one.properties))
+        return masked(one.data, _is_hash, HIDDEN) if self._hides(one, caller) else one.data
 
     def properties(self, one: Directory, caller: Caller) -> Properties:
         """A directory's properties, password hashes hidden likewise."""
-        if self.policy.classic or HASHES not in one.data or self._trusted(one, caller):
-            return one.properties
-        return _masked(one.properties)
+        return decode_properties(self.shown(one, caller))
+
+    def values(self, one: Directory, key: bytes, caller: Caller) -> tuple[bytes, ...]:
+        """The values of a directory's first property of a name that has any, password hashes hidden likewise."""
+        found = first_values(one.data, key, filled=True) or ()
+        return tuple(map(_mask, found)) if found and _is_hash(key) and self._hides(one, caller) else found
 
     def found(self, one: Directory, key: bytes, value: bytes, caller: Caller) -> list[int]:
-        """What a look-up finds; NODIR for nothing, and for guesses of a password hash."""
+        """What a look-up finds in what its caller may see; NODIR for nothing."""
         members = self.domain.find(one.id, key, value)
-        if HASHES in key and not self.policy.classic and not (caller.local and caller.port < RESERVED):
-            members = [n for n in members if self._trusted(self.domain.directories[n], caller) or value == HIDDEN[0]]
+        if _is_hash(key) and value and not self.policy.classic and (sees := self._sees(caller)) != ALL:
+            members = [number for number in members if number == sees]
+            if value == HIDDEN:
+                others = {n for n in one.children if n != sees and any(self.domain.values(n, key) or ())}
+                members = [number for number in one.children if number in others or number in members]
         if not members:
             raise NetInfoError(NODIR)
         return members
 
-    def _trusted(self, one: Directory, caller: Caller) -> bool:
-        """Whether a caller may see hashes: root here or on a listed machine, the authenticated owner, the superuser."""
+    def kept(self, one: Directory, given: Properties, caller: Caller) -> Properties:
+        """What a WRITE is to store: a hash that its caller was shown as ``*`` and sends back so stays what it is."""
+        if not self._hides(one, caller):
+            return given
+        hashes = [each for each in one.properties if _is_hash(each.name)]
+        stored = list(given)
+        for place, each in enumerate(given):
+            old = next((hash_ for hash_ in hashes if hash_.name == each.name), None)
+            if old is not None:  # the first of its name is held against the first, the second against the second
+                hashes.remove(old)
+                if each.values == tuple(map(_mask, old.values)):
+                    stored[place] = old
+        return tuple(stored)
+
+    def check_rename(self, one: Directory, old: bytes, new: bytes, caller: Caller) -> None:
+        """Raise PERM where another name of a property would show its caller a hash."""
+        if _is_hash(old) and not _is_hash(new) and self._hides(one, caller):
+            raise NetInfoError(PERM)
+
+    def _hides(self, one: Directory, caller: Caller) -> bool:
+        return not self.policy.classic and HASHES in one.data and self._sees(caller) not in (ALL, one.id)
+
+    def _sees(self, caller: Caller) -> int:
+        """Whose hashes a caller may see: ALL as root here, on a listed machine or by password; its own; NOBODY's."""
         if caller.port < RESERVED and (caller.local or self._listed(caller.address)):
-            return True
+            return ALL
         if caller.credential.flavor != AUTH_UNIX:
-            return False
+            return NOBODY
+        body, version = caller.credential.body, self.domain.version
+        if self._seen_at != version or len(self._seen) > MOST_SEEN:
+            self._seen, self._seen_at = {}, version
+        sees = self._seen.get(body)
+        if sees is None:
+            sees = self._seen[body] = self._authenticated(caller)
+        return sees
+
+    def _authenticated(self, caller: Caller) -> int:
+        """Whose hashes a password opens. A wrong one counts, else hashes could be guessed at by reading."""
         try:
-            who = acting(self.domain, caller, self._matches)
-        except NetInfoError:
-            return False
-        return who.superuser or (who.name is not None and who.name in (self.domain.values(one.id, b"name") or ()))
+            who = acting(self.domain, caller, self._matches, classic=False)
+        except NetInfoError as error:
+            self.authentications[1] += error.status == AUTHERROR
+            return NOBODY
+        return ALL if who.superuser else NOBODY if who.directory is None else who.directory
 
     def _listed(self, address: str) -> bool:
         """Whether an address is in /machines, of a machine that serves some domain."""
@@ -186,8 +230,7 @@ class Service:
         from portlore import __version__
 
         first = _property("checksum", str(self.domain.checksum))
-        unix = caller.credential.flavor == AUTH_UNIX
-        if unix and decode_unix(caller.credential.body, MOST_GROUPS).machine == CHECKSUM_ONLY:
+        if caller.credential.flavor == AUTH_UNIX and password(caller.credential) == CHECKSUM_ONLY:
             return (first,)
         tag = self.tag.decode("utf-8", "surrogateescape")
         return (
@@ -208,11 +251,13 @@ class Service:
         )
 
     def _binding(self) -> str:
-        """Whose child this domain is: ``address/tag``, ``root`` or ``notResponding``."""
+        """Whose child this domain is: ``address/tag``, ``unknown``, ``forcedRoot`` or ``notResponding``."""
+        if is_forced_root(self.domain):
+            return "forcedRoot"
         try:
             tag, number = self.parent()
         except NetInfoError as none:
-            return "root" if none.status == NETROOT else "notResponding"
+            return "unknown" if none.status == NETROOT else "notResponding"  # as recorded, without a candidate
         dotted = ".".join(map(str, number.to_bytes(4, "big")))
         return f"{dotted}/{tag.decode('utf-8', 'surrogateescape')}"
 
@@ -220,19 +265,20 @@ class Service:
         machines = self.domain.path(b"machines")
         mine = [] if machines is None else self.domain.find(machines, b"name", self.hostname)
         values = self.domain.values(mine[0], b"ip_address") if mine else None
-        return [value.decode("utf-8", "surrogateescape") for value in values or ()]
+        return [value.decode("utf-8", "surrogateescape") for value in values or (b"0.0.0.0",)]
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a user's name can stand in the log as it is, and is taken for nothing else there."""
+    return name.isprintable() and " " not in name and name not in ("", "root", "nobody")
 
 
 def _property(name: str, *values: str) -> Property:
     return Property(name.encode(), tuple(value.encode("utf-8", "surrogateescape") for value in values))
 
 
-def _masked(found: Properties) -> Properties:
-    """Properties with password hashes replaced by ``*``; empty ones are left, as no hash is in them."""
-    return tuple(
-        Property(one.name, tuple(b"*" if value else value for value in one.values)) if _is_hash(one.name) else one
-        for one in found
-    )
+def _mask(value: bytes) -> bytes:
+    return HIDDEN if value else value  # there is no hash in an empty one
 
 
 def _is_hash(name: bytes) -> bool:

@@ -7,7 +7,7 @@ PROCEDURES is the table, a row each. What reaches outside, such as asking a serv
 from __future__ import annotations
 
 from portlore.errors import NetInfoError
-from portlore.netinfo.access import MOST_GROUPS, RESERVED, inverted, refused
+from portlore.netinfo.access import RESERVED, password, refused
 from portlore.netinfo.coding import read_name
 from portlore.netinfo.procedures import NoSuccess
 from portlore.netinfo.values import NUMBERS
@@ -140,6 +140,12 @@ class Binder:
             raise NetInfoError(NOSPACE)
         self.registered[one.tag] = one
 
+    def forget(self, tag: bytes) -> None:
+        """Forget a server, if there is one; the last in the list takes its place there, as in the originals."""
+        if tag in self.registered:
+            *others, last = self.registered.items()
+            self.registered = dict(last if one[0] == tag else one for one in others)
+
     def find(self, tag: bytes, address: str) -> Registration | None:
         """The server that a client at an address means by a tag: an alias goes before."""
         alias = self.outside.alias_of(tag, address)
@@ -184,8 +190,7 @@ class Binder:
         """Root on this machine, or who knows root's password, whatever uid is sent with it."""
         if caller.credential.flavor != message.AUTH_UNIX or _root_here(caller):
             return _root_here(caller)
-        password = inverted(message.decode_unix(caller.credential.body, MOST_GROUPS).machine)
-        return self.outside.root_password(password.partition(b"\0")[0])
+        return self.outside.root_password(password(caller.credential))
 
 
 def _root_here(caller: Caller) -> bool:
@@ -216,9 +221,8 @@ def register(binder: Binder, given: Registration, caller: Caller) -> bytes:
 
 
 def unregister(binder: Binder, tag: bytes, caller: Caller) -> bytes:
-    """A server leaves."""
-    if binder.registered.pop(tag, None) is None:
-        raise NetInfoError(NOTAG)
+    """A server leaves; OK also where it was not known."""
+    binder.forget(tag)
     return OK
 
 
@@ -252,7 +256,7 @@ def destroy_domain(binder: Binder, tag: bytes, caller: Caller) -> bytes:
         raise NetInfoError(NOTAG)
     if not _names_a_file(tag) or not binder.outside.destroy(tag):
         raise NetInfoError(SYSTEMERR)
-    binder.registered.pop(tag, None)  # the server may have said goodbye itself
+    binder.forget(tag)  # the server may have said goodbye itself
     return OK
 
 

@@ -15,7 +15,9 @@ from portlore.oncrpc.records import RecordReader, marked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    Locate = Callable[[float], Iterator[tuple[str, int]]]
 
 TIMEOUT = 30.0  # seconds for one call, where nobody says otherwise: the tools' own
 RESENT = 5  # a datagram is sent so often within its time
@@ -34,14 +36,17 @@ def own_uid() -> int:
 class Connection:
     """A stream to one server: calls and their results. One thread at a time.
 
-    A connection that was closed between calls is made anew once, without a word. Root calls from a reserved port.
+    A connection that was closed between calls is made anew once, without a word; where nobody answers any more, at one
+    of the addresses and ports that ``locate`` gives within as many seconds. Root calls from a reserved port.
     """
 
     def __init__(self, address: str, port: int, timeout: float = TIMEOUT) -> None:
         self.address, self.port, self.timeout = address, port, timeout
         self.credential = message.NOBODY
+        self.locate: Locate | None = None
         self._xid = int.from_bytes(os.urandom(4), "big")
         self._socket: socket.socket | None = None
+        self._lost = False  # the last connection took all its time: the server may be elsewhere
         self._reader, self._records = RecordReader(LONGEST_REPLY, FRAGMENTS), list[bytes]()
 
     @property
@@ -63,6 +68,11 @@ class Connection:
             results += self._batch([one for one, _ in batch], [one for _, one in batch], PROGRAM, VERSION)
         return results
 
+    def move(self, address: str, port: int) -> None:
+        """Hang up; the next call goes to another server."""
+        self.close()
+        self.address, self.port = address, port
+
     def close(self) -> None:
         """Hang up; the next call connects again."""
         if self._socket is not None:
@@ -83,7 +93,11 @@ class Connection:
                 line = self._socket if used and self._socket is not None else self._connect(deadline)
                 line.settimeout(max(deadline - monotonic(), 0.001))
                 line.sendall(b"".join(marked(message.encode_call(one)) for one in calls))
-                return [_results(self._record(line, monotonic() + self.timeout), one.xid) for one in calls]
+                results = []
+                for one in calls:
+                    results.append(_results(self._record(line, deadline), one.xid))
+                    deadline = monotonic() + self.timeout
+                return results
             except OSError as error:
                 self.close()
                 again = again and used and isinstance(error, ConnectionError) and not WRITES.intersection(procedures)
@@ -96,6 +110,29 @@ class Connection:
 
     def _connect(self, deadline: float) -> socket.socket:
         self.close()
+        try:
+            if self._lost and self.locate is not None:
+                raise ConnectionError("nobody answered there")
+            made = self._dialled(deadline)
+        except TimeoutError:
+            self._lost = True
+            raise
+        except OSError as error:
+            made = self._found(deadline, error)
+        self._socket, self._lost = made, False
+        return made
+
+    def _found(self, deadline: float, refusal: OSError) -> socket.socket:
+        """A stream to one of the places that ``locate`` knows; each may take half of the time that is left."""
+        for place in self.locate(max(deadline - monotonic(), 0.001)) if self.locate is not None else ():
+            self.move(*place)
+            try:
+                return self._dialled((monotonic() + deadline) / 2)
+            except OSError as error:
+                refusal = error
+        raise refusal
+
+    def _dialled(self, deadline: float) -> socket.socket:
         made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if own_uid() == 0:
@@ -106,7 +143,6 @@ class Connection:
         except OSError:
             made.close()
             raise
-        self._socket = made
         return made
 
     def _record(self, line: socket.socket, deadline: float) -> bytes:
@@ -153,18 +189,21 @@ def _results(record: bytes, xid: int) -> bytes:
 
 
 def ask_udp(address: str, port: int, call: Call, timeout: float) -> bytes:
-    """The results of a call by datagrams; FAILED without an answer in time."""
+    """The results of a call by datagrams; FAILED without an answer to it in time."""
     deadline = monotonic() + timeout
+    resend = 0.0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         try:
             made.connect((address, port))
-            while (left := deadline - monotonic()) > 0:
-                made.send(message.encode_call(call))
-                made.settimeout(min(left, timeout / RESENT))
+            while (now := monotonic()) < deadline:
+                if now >= resend:
+                    made.send(message.encode_call(call))
+                    resend = now + timeout / RESENT
+                made.settimeout(max(min(deadline, resend) - now, 0.001))
                 try:
                     return _results(made.recv(1 << 16), call.xid)
-                except TimeoutError:
+                except (TimeoutError, ParseError, ProtocolError):
                     continue
-        except (OSError, ParseError, ProtocolError) as error:
+        except OSError as error:
             raise NetInfoError(FAILED) from error
     raise NetInfoError(FAILED)

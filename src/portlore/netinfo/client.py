@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from contextlib import ExitStack
+from time import monotonic
 
 from portlore.errors import HostError, InputError, NetInfoError, ProtocolError
 from portlore.netinfo import binder
 from portlore.netinfo.calling import FAILED, TIMEOUT, Connection, ask_udp
-from portlore.netinfo.handle import NODIR, STEP, Entry, Handle, unescape
+from portlore.netinfo.handle import NODIR, STEP, Entry, Handle, Place, unescape
 from portlore.netinfo.values import NUMBERS, ROOT, STATUS, NiId, first
 from portlore.oncrpc import message, portmap
 from portlore.oncrpc.message import Call
@@ -22,16 +24,17 @@ from portlore.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import TypeVar
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Self, TypeVar
 
     from portlore.netinfo.binder import Given, Registration
 
     Result = TypeVar("Result")
 
-__all__ = ["Binder", "Connection", "Entry", "Handle", "open", "open_domain", "open_server", "told"]
+__all__ = ["Binder", "Connection", "Entry", "Handle", "Place", "open", "open_domain", "open_server", "told"]
 
-LOCAL = ("127.0.0.1", b"local")
+LOG = logging.getLogger("portlore.netinfo.client")
+LOCAL = Place("127.0.0.1", b"local")
 DEEPEST = 32  # domains above one another
 NETROOT = NUMBERS["NETROOT"]
 NAME, MACHINES, SERVES = b"name", b"machines", b"serves"
@@ -54,7 +57,7 @@ def parse_server(where: bytes) -> Server:
     """``host/tag`` or ``host:port/tag``; the InputError's ``found`` is what the tools print."""
     host, slash, tag = where.partition(b"/")
     name, colon, port = host.partition(b":")
-    if not slash or b"/" in tag or (colon and not (port.isdigit() and 0 < int(port) < 1 << 16)):
+    if not slash or (colon and not (port.isdigit() and len(port) < 6 and 0 < int(port) < 1 << 16)):
         raise InputError(os.fsdecode(where), "Bad format", "write HOST/TAG or HOST:PORT/TAG")
     if not name:
         raise InputError(os.fsdecode(where), "No host", "write HOST/TAG or HOST:PORT/TAG")
@@ -66,25 +69,45 @@ def parse_server(where: bytes) -> Server:
 def resolve(host: str) -> str:
     """The IPv4 address of a host."""
     try:
-        return socket.gethostbyname(host)
+        return socket.gethostbyname(host or "no host")  # none would be this machine
     except (OSError, UnicodeError):
         raise HostError(host, "Host not found", "name a host or an IPv4 address") from None
 
 
+def _port(variable: str) -> int:
+    """The port that a variable of the environment names; 0 for none."""
+    named = os.environ.get(variable, "")
+    return int(named) if named.isdigit() and len(named) < 6 and int(named) < 1 << 16 else 0
+
+
 class Binder:
-    """The binder of a machine (nibind, SPEC 2.5). ``PORTLORE_NIBIND_PORT`` is its port where no port mapper runs."""
+    """The binder of a machine (nibind, SPEC 2.5); all of its verbs together take ``timeout`` seconds at most.
+
+    ``PORTLORE_NIBIND_PORT`` is its port where no port mapper runs.
+    """
 
     def __init__(self, address: str, timeout: float = TIMEOUT) -> None:
-        self.address, self.timeout = address, timeout
+        self.address, self._deadline = address, monotonic() + timeout
+        self._line: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._line is not None:
+            self._line.close()
+
+    @property
+    def _left(self) -> float:
+        return max(self._deadline - monotonic(), 0.001)
 
     def port(self, protocol: int) -> int:
         """Where it listens; FAILED where it does not."""
-        named = os.environ.get("PORTLORE_NIBIND_PORT", "")
-        if named.isdigit():
-            return int(named)
+        if named := _port("PORTLORE_NIBIND_PORT"):
+            return named
         asked = portmap.mapping(portmap.Mapping(binder.PROGRAM, binder.VERSION, protocol, 0))
         call = _call(portmap.PROGRAM, portmap.VERSION, portmap.GETPORT, asked)
-        number = int.from_bytes(ask_udp(self.address, portmap.PORT, call, self.timeout)[:4], "big")
+        number = int.from_bytes(ask_udp(self.address, portmap.PORT, call, self._left)[:4], "big")
         if not 0 < number < 1 << 16:
             raise NetInfoError(FAILED)
         return number
@@ -92,23 +115,26 @@ class Binder:
     def find(self, tag: bytes) -> tuple[int, int]:
         """The ports of a domain's server, UDP and TCP, asked for by a datagram; NOTAG without it."""
         call = _call(binder.PROGRAM, binder.VERSION, binder.GETREGISTER, binder.encode_arguments(tag))
-        return _checked(ask_udp(self.address, self.port(portmap.UDP), call, self.timeout), binder.decode_ports)
+        port = self.port(portmap.UDP)
+        return _checked(ask_udp(self.address, port, call, self._left), binder.decode_ports)
+
+    def call(self, procedure: int, given: Given = None) -> bytes:
+        """The results of a call over a stream, the same one for all of them."""
+        if self._line is None:
+            self._line = Connection(self.address, self.port(portmap.TCP), self._left)
+        return self._line.call(procedure, binder.encode_arguments(given), binder.PROGRAM, binder.VERSION)
+
+    def registered(self, tag: bytes) -> Registration:
+        """The ports of a domain's server, asked for over the stream; NOTAG without it."""
+        return binder.Registration(tag, *_checked(self.call(binder.GETREGISTER, tag), binder.decode_ports))
 
     def registrations(self) -> list[Registration]:
         """Every domain."""
-        return _checked(self.call(binder.LISTREG, None), binder.decode_registrations)
+        return _checked(self.call(binder.LISTREG), binder.decode_registrations)
 
     def order(self, procedure: int, given: Given) -> None:
         """A call that only gives a status."""
         _checked(self.call(procedure, given), binder.check_status)
-
-    def call(self, procedure: int, given: Given) -> bytes:
-        """The results of a call over a stream."""
-        line = Connection(self.address, self.port(portmap.TCP), self.timeout)
-        try:
-            return line.call(procedure, binder.encode_arguments(given), binder.PROGRAM, binder.VERSION)
-        finally:
-            line.close()
 
 
 def _checked(results: bytes, decode: Callable[[bytes], Result]) -> Result:
@@ -123,23 +149,53 @@ def _call(program: int, version: int, procedure: int, arguments: bytes) -> Call:
     return Call(xid, program, version, procedure, message.NOBODY, message.NOBODY, arguments)
 
 
-def connect(address: str, tag: bytes, timeout: float = TIMEOUT, port: int = 0) -> Handle:
-    """The server of a tag at an address. ``PORTLORE_NETINFO_PORT`` is its port where no binder runs."""
-    named = os.environ.get("PORTLORE_NETINFO_PORT", "")
-    port = port or (int(named) if named.isdigit() else 0) or Binder(address, timeout).find(tag)[1]
-    handle = Handle(Connection(address, port, timeout), tag)
-    try:
-        handle.root()
-    except BaseException:
-        handle.close()
-        raise
-    return handle
+def reach(place: Place, timeout: float = TIMEOUT) -> int:
+    """The TCP port of a server, as its binder tells. ``PORTLORE_NETINFO_PORT`` is its port where no binder runs."""
+    return _port("PORTLORE_NETINFO_PORT") or Binder(place.address, timeout).find(place.tag)[1]
+
+
+def connect(servers: Sequence[Place], timeout: float = TIMEOUT, port: int = 0) -> Handle:
+    """A domain by its servers: the first that answers, within ``timeout`` seconds for all of them together.
+
+    When that one is gone later on, the others are asked. ``port``: where the only server is, if its binder is not to
+    be asked. The refusal of the last server where none answers; NODIR where there is none.
+    """
+    deadline = monotonic() + timeout
+    refusal: NetInfoError | ProtocolError = NetInfoError(NODIR)
+    for number, place in enumerate(servers):
+        share = max((deadline - monotonic()) / (len(servers) - number), 0.001)
+        until = monotonic() + share
+        try:
+            line = Connection(place.address, port or reach(place, share), max(until - monotonic(), 0.001))
+            handle = Handle(line, place.tag, servers, reach)
+            try:
+                handle.root()
+            except BaseException:
+                handle.close()
+                raise
+        except (NetInfoError, ProtocolError) as error:
+            refusal = error
+            continue
+        line.timeout = timeout
+        if not port:
+            line.locate = lambda left: _located(servers, left)
+        return handle
+    raise refusal
+
+
+def _located(servers: Sequence[Place], timeout: float) -> Iterator[tuple[str, int]]:
+    """The address and port of each server that its binder knows."""
+    for place in servers:
+        try:
+            yield place.address, reach(place, timeout / len(servers))
+        except NetInfoError:
+            continue
 
 
 def open_server(where: bytes, timeout: float = TIMEOUT) -> Handle:
     """A server by ``host/tag`` or ``host:port/tag``."""
     server = parse_server(where)
-    return connect(resolve(server.host), server.tag, timeout, server.port)
+    return connect((Place(resolve(server.host), server.tag),), timeout, server.port)
 
 
 def open_domain(name: bytes, timeout: float = TIMEOUT) -> Handle:
@@ -147,9 +203,9 @@ def open_domain(name: bytes, timeout: float = TIMEOUT) -> Handle:
     steps = [unescape(step) for step in STEP.findall(name)]
     tag, at, host = steps[-1].partition(b"@") if steps else (b"", b"", b"")
     if at:
-        return connect(resolve(os.fsdecode(host)), tag, timeout)
+        return connect((Place(resolve(os.fsdecode(host)), tag),), timeout)
     with ExitStack() as closing:
-        here = closing.enter_context(connect(*LOCAL, timeout))
+        here = closing.enter_context(connect((LOCAL,), timeout))
         if name.startswith(b"/"):
             for above in upwards(here):
                 here = closing.enter_context(above)
@@ -173,9 +229,49 @@ def upwards(handle: Handle) -> Iterator[Handle]:
 
 
 def parent_of(handle: Handle) -> Handle:
-    """The domain above; NETROOT for the root."""
+    """The domain above; NETROOT for the root.
+
+    Its server is the one that ours is bound to. What it says of the domain's servers is kept; if it is none of them
+    itself, it has no business to answer, and they are asked instead (SPEC 3.5).
+    """
     tag, address = handle.rparent()
-    return connect(address, tag, handle.connection.timeout)
+    above, timeout = connect((Place(address, tag),), handle.connection.timeout), handle.connection.timeout
+    try:
+        servers = servers_of(above)
+    except BaseException:
+        above.close()
+        raise
+    if _rogue(Place(address, tag), servers):
+        LOG.warning("the parent's server %s is a rogue: not among the servers of its domain", address)
+        above.close()
+        return connect(servers, timeout)
+    if servers:
+        above.servers = servers
+        above.connection.locate = lambda left: _located(servers, left)
+    return above
+
+
+def _rogue(server: Place, servers: Iterable[Place]) -> bool:
+    """Whether a server that others told us of is none of its domain's; one of this machine's always is."""
+    addresses = {place.address for place in servers}
+    return bool(addresses) and server.address not in addresses and not server.address.startswith("127.")
+
+
+def servers_of(handle: Handle) -> tuple[Place, ...]:
+    """The servers of a domain: those of its statistics, which newer servers give, else those in its ``/machines``."""
+    try:
+        given = first(handle.statistics(), b"domain_servers")
+    except NetInfoError:
+        given = None
+    if given is not None:
+        pairs = [value.partition(b"/") for value in given.values]
+        return _places((address, tag) for address, _, tag in pairs)
+    try:
+        return _places(_serving(handle, b"."))
+    except NetInfoError as refusal:
+        if refusal.status != NODIR:
+            raise
+        return ()
 
 
 def _served(handle: Handle) -> Iterator[tuple[int, bytes, bytes]]:
@@ -193,27 +289,41 @@ def _addresses(handle: Handle, number: int) -> tuple[bytes, ...]:
     return found.values if found else ()
 
 
-def children_of(handle: Handle) -> list[bytes]:
-    """The names of the domains below, each once."""
-    return list(dict.fromkeys(name for _, name, _ in _served(handle) if name not in (b"", b".", b"..")))
+def _serving(handle: Handle, name: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The (address, tag) of every server of a domain, named as it is seen from here."""
+    for number, called, tag in list(_served(handle)):
+        if called == name:
+            for address in _addresses(handle, number):
+                yield address, tag
+
+
+def _places(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[Place, ...]:
+    """Servers, each once; what is no IPv4 address is none."""
+    found = []
+    for address, tag in pairs:
+        try:
+            found.append(Place(socket.inet_ntoa(socket.inet_aton(os.fsdecode(address))), tag))
+        except OSError:
+            continue
+    return tuple(dict.fromkeys(found))
+
+
+def children_of(handle: Handle) -> list[tuple[bytes, bytes]]:
+    """The domains below: the name of each, once, and its tag on the first machine that serves it."""
+    found: dict[bytes, bytes] = {}
+    for _, name, tag in _served(handle):
+        if name not in (b"", b".", b".."):
+            found.setdefault(name, tag)
+    return list(found.items())
 
 
 def child_of(handle: Handle, name: bytes) -> Handle:
-    """A domain below: the first of its servers that answers; NODIR without one."""
-    refusal = NetInfoError(NODIR)
-    for number, called, tag in list(_served(handle)):
-        for address in _addresses(handle, number) if called == name else ():
-            try:
-                return connect(resolve(os.fsdecode(address)), tag, handle.connection.timeout)
-            except NetInfoError as error:
-                refusal = error
-            except HostError:
-                continue
-    raise refusal
+    """A domain below, by the first of its servers that answers; NODIR without any."""
+    return connect(_places(_serving(handle, name)), handle.connection.timeout)
 
 
 def name_of(handle: Handle) -> bytes:
-    """A domain's name: its place in the hierarchy; where its parent does not list it, ``tag@address``."""
+    """A domain's name: its place in the hierarchy; where its parent does not list it, ``tag@address`` there."""
     steps: list[bytes] = []
     here = handle
     with ExitStack() as closing:
@@ -221,16 +331,23 @@ def name_of(handle: Handle) -> bytes:
             if above is handle:
                 continue
             closing.enter_context(above)
-            address = here.connection.address
-            own = (above.connection.own_address if address.startswith("127.") else address).encode()
-            found = (
-                name
-                for number, name, tag in _served(above)
-                if name not in (b".", b"..") and tag == here.tag and own in _addresses(above, number)
-            )
-            steps.append(next(found, here.tag + b"@" + own).replace(b"\\", b"\\\\").replace(b"/", b"\\/"))
+            steps.append(_name_below(above, here))
             here = above
     return b"/" + b"/".join(reversed(steps))
+
+
+def _name_below(above: Handle, here: Handle) -> bytes:
+    """What a domain's parent calls it: by the address and tag of its server, on this machine by any address of it."""
+    address = here.connection.address
+    own = {address.encode()}
+    if address.startswith("127."):
+        given = first(here.statistics(), b"ip_address")
+        own |= {above.connection.own_address.encode(), *(given.values if given else ())}
+        address = above.connection.own_address
+    for number, name, tag in _served(above):
+        if name not in (b".", b"..") and tag == here.tag and own.intersection(_addresses(above, number)):
+            return name.replace(b"\\", b"\\\\").replace(b"/", b"\\/")
+    return here.tag + b"@" + address.encode()
 
 
 def open(where: str, *, user: str | None = None, password: str | None = None, timeout: float = TIMEOUT) -> Handle:  # noqa: A001

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from portlore.netinfo.values import Property
-from portlore.oncrpc.xdr import Reader, XdrError, opaque, uint, uints
+from portlore.oncrpc.xdr import U32, Reader, XdrError, opaque, uint, uints
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from portlore.netinfo.values import Properties
 
 LONGEST_NAME = 65535
 MOST_NAMES = MOST_PROPERTIES = 65535
 MOST_IDS = 1_048_576
+_number = U32.unpack_from
 
 
 def read_name(reader: Reader) -> bytes:
@@ -64,24 +67,52 @@ def decode_properties(data: bytes) -> Properties:
     return found
 
 
-def first_values(data: bytes, name: bytes) -> tuple[bytes, ...] | None:
-    """The values of the first property of a name in encoded properties, without decoding the others."""
-    count = int.from_bytes(data[:4], "big")
-    at = 4
+def first_values(data: bytes, name: bytes, *, filled: bool = False) -> tuple[bytes, ...] | None:
+    """The values of the first property of a name in encoded properties, without decoding the others.
+
+    ``filled``: of the first that has any.
+    """
+    if name not in data:  # quicker than looking at every property
+        return None
+    length, at = len(name), 4
+    (count,) = _number(data)
     for _ in range(count):
-        size = int.from_bytes(data[at : at + 4], "big")
-        found = data[at + 4 : at + 4 + size] == name
-        at += 4 + ((size + 3) & ~3)
-        values = int.from_bytes(data[at : at + 4], "big")
+        (size,) = _number(data, at)
+        begin = at + 4
+        at = begin + ((size + 3) & ~3)
+        (values,) = _number(data, at)
         at += 4
-        if found:
+        if size == length and data.startswith(name, begin) and (values or not filled):
             result = []
             for _ in range(values):
-                size = int.from_bytes(data[at : at + 4], "big")
-                result.append(data[at + 4 : at + 4 + size])
-                at += 4 + ((size + 3) & ~3)
+                (size,) = _number(data, at)
+                begin = at + 4
+                result.append(data[begin : begin + size])
+                at = begin + ((size + 3) & ~3)
             return tuple(result)
         for _ in range(values):
-            size = int.from_bytes(data[at : at + 4], "big")
+            (size,) = _number(data, at)
             at += 4 + ((size + 3) & ~3)
     return None
+
+
+def masked(data: bytes, is_hidden: Callable[[bytes], bool], mask: bytes) -> bytes:
+    """Encoded properties with a mask for every value that is not empty, in the properties of hidden names."""
+    parts: list[bytes] = []
+    kept, at = 0, 4
+    (count,) = _number(data)
+    for _ in range(count):
+        (size,) = _number(data, at)
+        begin = at + 4
+        at = begin + ((size + 3) & ~3)
+        hidden = is_hidden(data[begin : begin + size])
+        (values,) = _number(data, at)
+        at += 4
+        for _ in range(values):
+            (size,) = _number(data, at)
+            end = at + 4 + ((size + 3) & ~3)
+            if hidden and size:
+                parts += data[kept:at], opaque(mask)
+                kept = end
+            at = end
+    return b"".join(parts) + data[kept:]

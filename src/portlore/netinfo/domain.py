@@ -6,36 +6,43 @@ is looked for is found through an index by (directory, key), made at the first s
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from heapq import heappop, heappush
 
 from portlore.errors import NetInfoError
-from portlore.netinfo.coding import decode_properties, first_values
+from portlore.netinfo.coding import MOST_IDS, MOST_NAMES, decode_properties, first_values
 from portlore.netinfo.coding import properties as encoded
 from portlore.netinfo.values import NUMBERS, ROOT, NiId, Property, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import TypeVar
+    from collections.abc import Iterable, Iterator
+    from typing import TypeAlias, TypeVar
 
     Item = TypeVar("Item")
 
     from portlore.netinfo.values import Properties
 
+    Index: TypeAlias = dict[bytes, list[int]]  # children of a directory by the values of one key, in their order
+
 STALE, NODIR, NOPROP, NONAME = (NUMBERS[name] for name in ("STALE", "NODIR", "NOPROP", "NONAME"))
-NOTEMPTY, UNRELATED = NUMBERS["NOTEMPTY"], NUMBERS["UNRELATED"]
+NOTEMPTY, UNRELATED, NOSPACE = NUMBERS["NOTEMPTY"], NUMBERS["UNRELATED"], NUMBERS["NOSPACE"]
 BASE, FULL = 0, 0xFFFF_FFFF
+NOTHING = encoded(())
+MOST_EMPTY, LONGEST_EMPTY = 1024, 255  # indexes by keys that no child has, bytes of such a key
 
 
 class Directory:
-    """One directory. ``data``: its properties as XDR. ``version``: the domain's count of writes at its last one."""
+    """One directory. ``data``: its properties as XDR. ``version``: the domain's count of writes at its last one.
 
-    __slots__ = ("children", "data", "id", "instance", "parent", "version")
+    ``place``: a number that grows from one sibling to the next.
+    """
+
+    __slots__ = ("children", "data", "id", "instance", "parent", "place", "version")
 
     def __init__(self, id: int, instance: int, parent: int, data: bytes, children: list[int], version: int) -> None:  # noqa: A002
         self.id, self.instance, self.parent = id, instance, parent
-        self.data, self.children, self.version = data, children, version
+        self.data, self.children, self.version, self.place = data, children, version, 0.0
 
     @property
     def properties(self) -> Properties:
@@ -52,13 +59,6 @@ class Directory:
         return Record(self.id, self.instance, self.parent, self.properties, tuple(self.children))
 
 
-class Index:
-    """Children of one directory by the values of one key, in the order of children."""
-
-    def __init__(self) -> None:
-        self.by_value: dict[bytes, list[int]] = {}
-
-
 class Domain:
     """A domain. Mutable; one writer at a time.
 
@@ -69,13 +69,15 @@ class Domain:
     def __init__(self, directories: Iterable[Directory] = ()) -> None:
         self.directories = {one.id: one for one in directories}
         self.touched: dict[int, Directory | None] = {}
-        self.destroyed: set[int] = set()
         self._indexes: dict[int, dict[bytes, Index]] = {}
-        self._order: dict[int, dict[int, int]] = {}
+        self._empty: dict[tuple[int, bytes], None] = {}  # indexes that had nothing in them, the oldest first
         self.checksum = sum((one.id + 1) * one.instance for one in self.directories.values()) & FULL
         self._lowest = 0  # no id below it is free, but for those in the heap
         self._freed: list[int] = []
         self.version = max([one.version for one in self.directories.values()], default=0)
+        self._newest: Directory | None = None  # the one written last, where that is known
+        for one in self.directories.values():
+            self._number(one.children)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Domain:
@@ -109,10 +111,9 @@ class Domain:
         """Every directory, by id."""
         return (self.directories[number].record() for number in sorted(self.directories))
 
-    def take(self) -> tuple[dict[int, Directory | None], set[int]]:
-        """What has been written since the last call; and the ids destroyed, which others may have by now."""
-        taken = self.touched, self.destroyed
-        self.touched, self.destroyed = {}, set()
+    def take(self) -> dict[int, Directory | None]:
+        """What has been written since the last call, by id; ``None`` for a directory that is gone."""
+        taken, self.touched = self.touched, {}
         return taken
 
     # Reads
@@ -129,7 +130,7 @@ class Domain:
 
         The list is the index's own: callers do not change it.
         """
-        return self._index(self.at(number), key).by_value.get(value, [])
+        return self._index(self.at(number), key).get(value, [])
 
     def values(self, number: int, key: bytes) -> tuple[bytes, ...] | None:
         """The values of a directory's first property of a name; ``None`` without one, or without the directory."""
@@ -161,7 +162,9 @@ class Domain:
 
     def newest(self) -> Directory | None:
         """The directory that was written last."""
-        return max(self.directories.values(), key=lambda one: one.version, default=None)
+        if self._newest is None:
+            self._newest = max(self.directories.values(), key=lambda one: one.version, default=None)
+        return self._newest
 
     def _index(self, directory: Directory, key: bytes) -> Index:
         of_directory = self._indexes.get(directory.id)
@@ -169,21 +172,26 @@ class Domain:
             of_directory = self._indexes[directory.id] = {}
         index = of_directory.get(key)
         if index is None:
-            index = of_directory[key] = Index()
-            by_value, directories = index.by_value, self.directories
+            index = of_directory[key] = {}
             for number in directory.children:
-                child = directories.get(number)
-                values = first_values(child.data, key) if child is not None else None
-                for value in dict.fromkeys(values or ()):
-                    by_value.setdefault(value, []).append(number)
+                values = first_values(self.directories[number].data, key)
+                if values:
+                    for value in values if len(values) == 1 else dict.fromkeys(values):
+                        index.setdefault(value, []).append(number)
+            if not index:
+                self._keep_empty(directory.id, key)
         return index
 
-    def _places(self, directory: Directory) -> dict[int, int]:
-        """Where each child stands among its siblings, as a number that grows."""
-        order = self._order.get(directory.id)
-        if order is None:
-            order = self._order[directory.id] = {number: n for n, number in enumerate(directory.children)}
-        return order
+    def _keep_empty(self, number: int, key: bytes) -> None:
+        """Remember that no child has a key; not for ever, as anybody may ask for any key."""
+        self._empty[number, key] = None
+        if len(self._empty) <= MOST_EMPTY and len(key) <= LONGEST_EMPTY:
+            return
+        gone = next(iter(self._empty)) if len(key) <= LONGEST_EMPTY else (number, key)
+        del self._empty[gone]
+        of_directory = self._indexes.get(gone[0], {})
+        if not of_directory.get(gone[1]):
+            of_directory.pop(gone[1], None)
 
     # Writes
 
@@ -196,25 +204,44 @@ class Domain:
 
     def create(self, parent: Directory, properties: Properties, where: int) -> Directory:
         """A new directory below ``parent``, at a place among its children."""
+        if len(parent.children) >= MOST_IDS:
+            raise NetInfoError(NOSPACE)
         number = self._free_id()
         child = Directory(number, BASE, parent.id, encoded(properties), [], 0)
-        self.directories[number] = child
-        self._write(child, touch=False)
         at = min(where, len(parent.children))
-        if at == len(parent.children):
-            order = self._order.get(parent.id)
-            if order is not None:
-                order[number] = order.get(parent.children[-1], 0) + 1 if parent.children else 0
-            parent.children.append(number)
-            for key, index in self._indexes.get(parent.id, {}).items():
-                for value in dict.fromkeys(first_values(child.data, key) or ()):
-                    index.by_value.setdefault(value, []).append(number)
-        else:
-            parent.children.insert(at, number)
-            self._indexes.pop(parent.id, None)
-            self._order.pop(parent.id, None)
+        child.place = self._place(parent.children, at)
+        self.directories[number] = child
+        parent.children.insert(at, number)
+        self._reindex(child, NOTHING, child.data)
+        self._write(child, touch=False)
         self._write(parent)
         return child
+
+    def _place(self, siblings: list[int], at: int) -> float:
+        """A number between those of two siblings; where there is none, all of them are numbered anew."""
+        if not siblings:
+            return 0.0
+        if at == len(siblings):
+            return self.directories[siblings[-1]].place + 1
+        after = self.directories[siblings[at]].place
+        if at == 0:
+            return after - 1
+        before = self.directories[siblings[at - 1]].place
+        place = (before + after) / 2
+        if before < place < after:
+            return place
+        self._number(siblings)
+        self.touched.update((number, self.directories[number]) for number in siblings)
+        return at - 0.5
+
+    def _number(self, siblings: list[int]) -> None:
+        for place, number in enumerate(siblings):
+            self.directories[number].place = float(place)
+
+    def _standing(self, members: list[int], one: Directory) -> int | None:
+        """Where a directory stands in a list of siblings, if it does."""
+        at = bisect_left(members, one.place, key=lambda number: self.directories[number].place)
+        return at if at < len(members) and members[at] == one.id else None
 
     def _free_id(self) -> int:
         """The lowest id that nobody has."""
@@ -229,48 +256,39 @@ class Domain:
         """Take a directory away: NOTEMPTY with children, UNRELATED when it is not ``parent``'s."""
         if child.children:
             raise NetInfoError(NOTEMPTY)
-        if child.id not in parent.children:
+        at = self._standing(parent.children, child)
+        if at is None:
             raise NetInfoError(UNRELATED)
-        self._unindex(child, parent)
-        parent.children.remove(child.id)
-        order = self._order.get(parent.id)
-        if order is not None:
-            order.pop(child.id, None)
+        self._reindex(child, child.data, NOTHING)
+        del parent.children[at]
         del self.directories[child.id]
         self._indexes.pop(child.id, None)
-        self._order.pop(child.id, None)
         self.checksum = (self.checksum - (child.id + 1) * child.instance) & FULL
         self.touched[child.id] = None
-        self.destroyed.add(child.id)
         if child.id < self._lowest:
             heappush(self._freed, child.id)
         self._write(parent)
 
     def write(self, directory: Directory, properties: Properties) -> None:
         """Replace a directory's properties."""
-        parent = self.directories.get(directory.parent)
-        indexed = parent is not None and parent.id in self._indexes and directory.id != ROOT
-        if indexed and parent is not None:
-            self._unindex(directory, parent)
-        directory.data = encoded(properties)
-        if indexed and parent is not None:
-            places = self._places(parent)
-            place: Callable[[int], int] = places.__getitem__
-            for key, index in self._indexes[parent.id].items():
-                for value in dict.fromkeys(first_values(directory.data, key) or ()):
-                    members = index.by_value.setdefault(value, [])
-                    if directory.id in places:
-                        insort(members, directory.id, key=place)
+        before, directory.data = directory.data, encoded(properties)
+        if directory.id != ROOT:
+            self._reindex(directory, before, directory.data)
         self._write(directory)
 
-    def _unindex(self, directory: Directory, parent: Directory) -> None:
-        for key, index in self._indexes.get(parent.id, {}).items():
-            for value in dict.fromkeys(first_values(directory.data, key) or ()):
-                members = index.by_value.get(value)
-                if members and directory.id in members:
-                    members.remove(directory.id)
+    def _reindex(self, child: Directory, before: bytes, after: bytes) -> None:
+        """Have the indexes of a child's parent say what follows from its properties after a write, not before it."""
+        for key, index in self._indexes.get(child.parent, {}).items():
+            old, new = first_values(before, key) or (), first_values(after, key) or ()
+            for value in dict.fromkeys(old) if old != new else ():
+                members = index.get(value, [])
+                at = self._standing(members, child)
+                if at is not None:
+                    del members[at]
                     if not members:
-                        del index.by_value[value]
+                        del index[value]
+            for value in dict.fromkeys(new) if old != new else ():
+                insort(index.setdefault(value, []), child.id, key=lambda number: self.directories[number].place)
 
     def _write(self, directory: Directory, *, touch: bool = True) -> None:
         """Count a write: the directory's instance (not for a new one), the checksum, the version."""
@@ -278,7 +296,7 @@ class Domain:
             directory.instance = (directory.instance + 1) & FULL
             self.checksum = (self.checksum + directory.id + 1) & FULL
         self.version += 1
-        directory.version = self.version
+        directory.version, self._newest = self.version, directory
         self.touched[directory.id] = directory
 
 
@@ -290,6 +308,8 @@ def changed(properties: Properties, at: int, one: Property | None) -> Properties
 
 
 def inserted(items: tuple[Item, ...], item: Item, where: int) -> tuple[Item, ...]:
-    """Items with one more at a place; any place beyond the end appends."""
+    """Items with one more at a place; any place beyond the end appends. NOSPACE for more than can be sent."""
+    if len(items) >= MOST_NAMES:
+        raise NetInfoError(NOSPACE)
     at = min(where, len(items))
     return (*items[:at], item, *items[at:])

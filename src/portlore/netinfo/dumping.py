@@ -81,13 +81,11 @@ def _group(rows: Sequence[Properties]) -> bytes:
 
 
 def _by_address(column: bytes) -> Write:
-    """Lines of an address and names, for the machines that have one."""
+    """Lines of an address and names, for the machines that have an address, with a name or without."""
 
     def write(rows: Sequence[Properties]) -> bytes:
         return b"".join(
-            b"%b\t%b\n" % (_one(row, column), b" ".join((name, *aliases)))
-            for name, aliases, row in _named(rows)
-            if _all(row, column)
+            b"%b\t%b\n" % (_one(row, column), b" ".join(_all(row, b"name"))) for row in rows if _all(row, column)
         )
 
     return write
@@ -164,15 +162,17 @@ def _exports(rows: Sequence[Properties]) -> bytes:
 
 
 def _aliases(rows: Sequence[Properties]) -> bytes:
-    """``name: a,b,c``, folded after a comma."""
+    """``name: a,b,c``, folded before a member; a list of nobody is left out."""
     out: list[bytes] = []
     for name, _, row in _named(rows):
+        members = _all(row, b"members")
+        if not members:
+            continue
         out.append(name + b": ")
         column = len(name) + 2
-        members = _all(row, b"members")
         for number, member in enumerate(members):
             item = member + b"," if number < len(members) - 1 else member
-            if number and column + len(item) > WIDTH:
+            if column + len(item) > WIDTH:
                 out.append(b"\n\t")
                 column = TAB
             out.append(item)
@@ -186,16 +186,16 @@ def _printcap(rows: Sequence[Properties]) -> bytes:
     out: list[bytes] = []
     for name, aliases, row in _named(rows):
         out.append(b"|".join((name, *aliases)) + b": \\\n\t:")
-        column = start = TAB + 1
+        column = TAB + 1
         for one in row:
             if one.name == b"name":
                 continue
             value = one.values[0] if one.values else b""
             sign = b"" if not one.values or value.startswith(b"#") else b"="
             item = b"%b%b%b:" % (one.name, sign, value)
-            if column > start and column + len(item) > WIDTH:
+            if column + len(item) > WIDTH:
                 out.append(b" \\\n\t:")
-                column = start
+                column = TAB + 1
             out.append(item)
             column += len(item)
         out.append(b"\n")
@@ -223,9 +223,9 @@ def _names(rows: Sequence[Properties]) -> bytes:
 def _mountmap(rows: Sequence[Properties]) -> bytes:
     """The entries of one map of the automounter: ``name [-options] fsname``."""
     return b"".join(
-        b"%b %b%b\n" % (name, b"-%b " % b",".join(opts) if opts else b"", _one(row, b"fsname"))
+        b"%b %b%b\n" % (name, b"-%b " % b",".join(opts.values) if opts else b"", b" ".join(_all(row, b"fsname")))
         for name, _, row in _named(rows)
-        for opts in (_all(row, b"opts"),)
+        for opts in (first(row, b"opts"),)
     )
 
 

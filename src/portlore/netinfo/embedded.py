@@ -12,7 +12,7 @@ import time
 
 from portlore.errors import HostError
 from portlore.netinfo.access import RESERVED, Caller
-from portlore.netinfo.sockets import bound
+from portlore.netinfo.sockets import bound, listening_for_broadcasts
 from portlore.oncrpc import portmap
 from portlore.oncrpc.message import NOBODY, SUCCESS, Call, decode_call, decode_reply, encode_call
 from portlore.oncrpc.portmap import PORT, PROGRAM, SET, UNSET, VERSION, Mapping
@@ -53,6 +53,7 @@ class EmbeddedPortMapper:
         self._passed_on, self._is_own = passed_on, is_own
         self._server: asyncio.Server | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
+        self._heard: list[asyncio.DatagramTransport] = []
 
     async def start(self, pair: Pair | None = None) -> None:
         """Listen on a pair of sockets, or on one of its own (port 0: any free one, then found in ``port``).
@@ -69,13 +70,19 @@ class EmbeddedPortMapper:
         self._datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: _Datagrams(self), sock=pair.udp
         )
+        for line in listening_for_broadcasts(self.listen, self.port):
+            heard, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                lambda: _Datagrams(self, self._datagrams), sock=line
+            )
+            self._heard.append(heard)
         for protocol in (portmap.UDP, portmap.TCP):
             self.table.set(Mapping(PROGRAM, VERSION, protocol, self.port))
 
     async def close(self) -> None:
         """Stop listening, and end every connection."""
-        if self._datagrams is not None:
-            self._datagrams.close()
+        for heard in (self._datagrams, *self._heard):
+            if heard is not None:
+                heard.close()
         if self._server is not None:
             self._server.close()
             for writer in self._open:
@@ -131,11 +138,11 @@ class EmbeddedPortMapper:
 class _Datagrams(asyncio.DatagramProtocol):
     """Calls over UDP. While a reply waits to be sent, more are lost, as datagrams may be."""
 
-    def __init__(self, mapper: EmbeddedPortMapper) -> None:
-        self._mapper = mapper
+    def __init__(self, mapper: EmbeddedPortMapper, back: asyncio.DatagramTransport | None = None) -> None:
+        self._mapper, self._back = mapper, back  # where answers go out, if not where the calls come in
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
-        self._transport = transport
+        self._transport = self._back or transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if len(data) <= LARGEST_DATAGRAM and not self._transport.get_write_buffer_size():  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from portlore.errors import ParseError
+from portlore.netinfo.coding import LONGEST_NAME, MOST_IDS, MOST_NAMES, MOST_PROPERTIES
 from portlore.netinfo.domain import Domain
 from portlore.netinfo.values import ROOT, Record, properties
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DO = "give the form that `portlore netinfo export` writes"
-FULL = 0xFFFF_FFFF
+HIGHEST, FULL = 0xFFFF_FFFD, 0xFFFF_FFFF  # of ids, as SELF has a use of its own for the last two; of instances
 
 
 def parse_domain(text: str, where: str) -> Domain:
@@ -31,10 +32,10 @@ def parse_domain(text: str, where: str) -> Domain:
     for number, entry in enumerate(listed, 1):
         record = _record(entry)
         if record is None or record.id in records:
-            raise ParseError(asked, f"record {number} is none, or its id is there twice", DO)
+            raise ParseError(asked, f"record {number} is none, is beyond NetInfo's limits, or has an id twice", DO)
         records[record.id] = record
-    if ROOT not in records:
-        raise ParseError(asked, "no record of id 0, the root", DO)
+    if ROOT not in records or records[ROOT].parent != ROOT:
+        raise ParseError(asked, "no record of id 0 with the parent 0, the root", DO)
     parents: dict[int, int] = {}
     for record in records.values():
         for child in record.children:
@@ -64,9 +65,22 @@ def _record(entry: object) -> Record | None:
         if not right or not all(isinstance(text, str) and "\0" not in text for text in (pair[0], *pair[1])):
             return None
     try:
-        return Record(numbers[0], numbers[1], numbers[2], properties(props), tuple(children))  # type: ignore[arg-type]
+        given = properties(props)
     except UnicodeEncodeError:
         return None
+    record = Record(numbers[0], numbers[1], numbers[2], given, tuple(children))  # type: ignore[arg-type]
+    return record if _can_be_sent(record) else None
+
+
+def _can_be_sent(record: Record) -> bool:
+    """Whether a record is within the limits of SPEC 2.2: else no client could read it."""
+    many = [len(record.properties) <= MOST_PROPERTIES, len(record.children) <= MOST_IDS, record.id <= HIGHEST]
+    names = [one for given in record.properties for one in (given.name, *given.values)]
+    return (
+        all(many)
+        and all(len(one.values) <= MOST_NAMES for one in record.properties)
+        and all(len(name) <= LONGEST_NAME for name in names)
+    )
 
 
 def _is_number(value: object) -> bool:

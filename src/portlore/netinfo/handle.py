@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from portlore.errors import InputError, NetInfoError, ProtocolError
 from portlore.netinfo import calling
 from portlore.netinfo.access import inverted
-from portlore.netinfo.calling import FAILED
+from portlore.netinfo.calling import FAILED, WRITES
 from portlore.netinfo.coding import MOST_IDS, names, properties, read_ids, read_name, read_names, read_properties
 from portlore.netinfo.values import LAST, NUMBERS, ROOT, NiId, Property, first
 from portlore.oncrpc.message import AUTH_UNIX, LONGEST_NAME, NOBODY, Auth, UnixAuth, encode_unix
@@ -18,13 +18,14 @@ from portlore.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Self, TypeVar
 
     from portlore.netinfo.calling import Connection
     from portlore.netinfo.values import Properties
 
     Result = TypeVar("Result")
+    Reach = Callable[["Place", float], int]
 
 TRIES = 10  # of a transaction that meets other writers
 STALE, PERM, NODIR, NOPROP, NOUSER, MASTERBUSY = (
@@ -32,7 +33,6 @@ STALE, PERM, NODIR, NOPROP, NOUSER, MASTERBUSY = (
 )
 CREATE, READ, WRITE, CHILDREN = 5, 7, 8, 9  # the procedures that are called many at a time
 STEP = re.compile(rb"(?:[^\\/]|\\.)+", re.DOTALL)
-PATH = re.compile(rb"(?:/+(?:[^\\/]|\\.)+)+\\?", re.DOTALL)
 ASSIGNED = re.compile(rb"((?:[^\\=]|\\.)*)=(.*)", re.DOTALL)
 ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -43,16 +43,17 @@ def unescape(text: bytes) -> bytes:
 
 
 def parse_path(path: bytes) -> list[tuple[bytes, bytes]]:
-    """The steps of a directory's path as (key, value); NODIR for a relative path, or one that ends in a slash."""
-    if not path.strip(b"/"):
-        return []
-    if PATH.fullmatch(path) is None:
+    """The steps of a directory's path as (key, value); NODIR for a relative path.
+
+    A slash at the end is followed by a step to the empty name, which a server hardly ever has.
+    """
+    if path and not path.startswith(b"/"):
         raise NetInfoError(NODIR)
-    steps = []
-    for step in STEP.findall(path):
-        found = ASSIGNED.fullmatch(step)
-        steps.append((unescape(found[1]), unescape(found[2])) if found else (b"name", unescape(step)))
-    return steps
+    steps, end = [], len(path)
+    for step in STEP.finditer(path):
+        found, end = ASSIGNED.fullmatch(step[0]), step.end()
+        steps.append((unescape(found[1]), unescape(found[2])) if found else (b"name", unescape(step[0])))
+    return [*steps, (b"name", b"")] if path[end : end + 1] == b"/" else steps
 
 
 def decoded(results: bytes, decode: Callable[[Reader], Result], *, status: bool = True) -> Result:
@@ -98,6 +99,13 @@ def read_entry(reader: Reader) -> Entry:
     return Entry(read_id(reader), read_properties(reader))
 
 
+class Place(Value):
+    """Where a domain is served: an address and the tag that it has there."""
+
+    address: str
+    tag: bytes
+
+
 def creation(above: NiId, given: Properties, where: int = LAST) -> bytes:
     """The arguments of CREATE."""
     return ni_id(above) + properties(given) + uint(where) + uint(0)
@@ -106,13 +114,17 @@ def creation(above: NiId, given: Properties, where: int = LAST) -> bytes:
 class Handle:
     """An open domain: the protocol's procedures (SPEC 2.4), and what goes with them.
 
-    A status other than OK is raised as :class:`NetInfoError`. Reads do not look at an id's instance, writes do.
-    Iterating goes through the directories below the root.
+    A status other than OK is raised as :class:`NetInfoError`. Reads do not look at an id's instance, writes do; where
+    several ``servers`` of the domain are known, writes go to its master, at the port that ``reach`` finds within some
+    seconds. Iterating goes through the directories below the root. ``uid``: who it calls as, once it has a password.
     """
 
-    def __init__(self, connection: Connection, tag: bytes = b"") -> None:
-        self.connection, self.tag = connection, tag
-        self._uid = calling.own_uid()
+    def __init__(
+        self, connection: Connection, tag: bytes = b"", servers: Sequence[Place] = (), reach: Reach | None = None
+    ) -> None:
+        self.connection, self.tag, self.servers = connection, tag, tuple(servers)
+        self.uid = calling.own_uid()
+        self._reach = reach
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +140,40 @@ class Handle:
         self.connection.close()
 
     def _ask(self, procedure: int, arguments: bytes, decode: Callable[[Reader], Result]) -> Result:
+        if procedure in WRITES:
+            self.to_master()
         return decoded(self.connection.call(procedure, arguments), decode)
+
+    def to_master(self) -> None:
+        """Have this and all further calls go to the domain's master; it is the only server if only one is known.
+
+        The root's ``master`` names its machine, ``/machines`` that one's addresses (SPEC 3.6). A master that they do
+        not lead to is looked for no further. Where the master is gone, no other server will do.
+        """
+        if len(self.servers) < 2 or self._reach is None:
+            return
+        places = {place.address: place for place in reversed(self.servers)}
+        at = next((places[address] for address in self._master_addresses() if address in places), None)
+        if at is not None:
+            reach, line = self._reach, self.connection
+            if at.address != line.address:
+                line.move(at.address, reach(at, line.timeout))
+                self.tag = at.tag
+            line.locate = lambda left: iter([(at.address, reach(at, left))])
+        self.servers = self.servers[:0]
+
+    def _master_addresses(self) -> list[str]:
+        """The addresses of the machine whose name stands before the slash of the root's ``master``."""
+        try:
+            master = first(self.read(NiId(ROOT, 0)).properties, b"master")
+            host = master.values[0].partition(b"/")[0] if master and master.values else b""
+            machines = self.lookup(NiId(ROOT, 0), b"name", b"machines")[0]
+            found = first(self.lookup_read(NiId(machines, 0), b"name", host), b"ip_address")
+        except NetInfoError as refusal:
+            if refusal.status == FAILED:
+                raise
+            return []
+        return [value.decode("ascii", "replace") for value in found.values] if found else []
 
     # Reads
 
@@ -221,10 +266,10 @@ class Handle:
 
     def search(self, path: bytes) -> NiId:
         """The directory of a path; NODIR without one."""
-        here = self.root()
-        for key, value in parse_path(path):
+        here, steps = self.root(), parse_path(path)
+        for key, value in steps:
             here = NiId(self.lookup(here, key, value)[0], 0)
-        return self.itself(here)
+        return self.itself(here) if steps else here
 
     # Writes: each gives the current id of the directory that was written
 
@@ -275,13 +320,14 @@ class Handle:
     # What goes with them
 
     def transaction(self, attempt: Callable[[], Result], *, wait_for_master: bool = False) -> Result:
-        """Read, decide, write: again while others write in between, up to :data:`TRIES` times.
+        """Read, decide, write, all at the master: again while others write in between, up to :data:`TRIES` times.
 
         ``wait_for_master``: also while the master is busy, for as long as a call may take.
         """
         tries, deadline = TRIES, monotonic() + self.connection.timeout
         while True:
             try:
+                self.to_master()
                 return attempt()
             except NetInfoError as refusal:
                 tries -= 1
@@ -308,7 +354,7 @@ class Handle:
             number = uid.values[0] if uid and uid.values else b""
             if not number.isdigit() or len(number) > 10 or int(number) >> 32:
                 raise NetInfoError(NOUSER)
-            self._uid = int(number)
+            self.uid = int(number)
         except NetInfoError as refusal:
             if refusal.status == FAILED:
                 raise
@@ -323,5 +369,5 @@ class Handle:
             return
         if len(password) > LONGEST_NAME:
             raise InputError("a password", f"{len(password)} bytes", f"at most {LONGEST_NAME} can be sent")
-        body = encode_unix(UnixAuth(0, inverted(password), self._uid, 0, ()))
+        body = encode_unix(UnixAuth(0, inverted(password), self.uid, 0, ()))
         self.connection.credential = Auth(AUTH_UNIX, body)

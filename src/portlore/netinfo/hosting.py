@@ -7,11 +7,12 @@ believe only those.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
+import time
 
 from portlore.errors import HostError, PortloreError
-from portlore.listeners.forwarders import local_addresses
 from portlore.netinfo import binder as nibind
 from portlore.netinfo.access import RESERVED, Caller
 from portlore.netinfo.answering import PROGRAM, VERSION, Policy, Service
@@ -20,17 +21,27 @@ from portlore.netinfo.coding import first_values
 from portlore.netinfo.embedded import EmbeddedPortMapper
 from portlore.netinfo.embedded import register as register_with
 from portlore.netinfo.embedded import unregister as unregister_with
+from portlore.netinfo.guests import Guests
 from portlore.netinfo.making import minimal_domain
-from portlore.netinfo.parents import Parent, candidates
+from portlore.netinfo.parents import Parent
 from portlore.netinfo.passwords import matches
-from portlore.netinfo.server import Connection, Datagrams, Limits, Plain, PlainDatagrams, Serving, serve_pair
+from portlore.netinfo.server import (
+    Connection,
+    Datagrams,
+    Limits,
+    Plain,
+    PlainDatagrams,
+    Serving,
+    serve_pair,
+)
 from portlore.netinfo.sockets import bound
 from portlore.netinfo.store import Store
+from portlore.netinfo.surroundings import addresses, ask_udp, connections, is_nobody, is_root, is_within
 from portlore.netinfo.values import ROOT
 from portlore.oncrpc import portmap
 from portlore.oncrpc.message import NOBODY, SUCCESS, Call, decode_reply, encode_call
 from portlore.oncrpc.portmap import Indirect, Mapping
-from portlore.oncrpc.xdr import XdrError, opaque, uint
+from portlore.oncrpc.xdr import opaque, uint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +51,8 @@ if TYPE_CHECKING:
 
 FIRST, COUNT = 600, 424  # the reserved ports that servers take, beginning at their process number (SPEC 4)
 SEEK_AGAIN = 30.0  # seconds between two looks for the parent
-PING_PATIENCE = 0.3  # seconds for a server that is not ours to answer a PING
+SILENCE = 5.0  # seconds for which a server that did not answer is not asked again
+PARTING = 2.0  # seconds that clients have to read their last answers
 SUFFIX = ".nidb"
 
 
@@ -81,6 +93,9 @@ class Host:
         self._foreign_mapper = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._next = os.getpid() % COUNT
+        room = connections()
+        self._guests, self._binders_guests = Guests(room - room // 4), Guests(room // 4)
+        self._silent: dict[int, float] = {}  # ports whose servers do not answer, and until when they are not asked
 
     # Domains
 
@@ -92,7 +107,7 @@ class Host:
             parent = Parent(service)
             service.parent_of = parent.server
             service.audit = lambda text: self.log(f"write tag={tag} {text}")
-            serving = Serving(service, store, self.log, Limits())
+            serving = Serving(service, store, self.log, Limits(), self._guests)
             pair = self._take(port)
             server, datagrams = await serve_pair(pair, lambda: Connection(serving), lambda: Datagrams(serving))
         except PortloreError:
@@ -103,17 +118,18 @@ class Host:
         if self.binder is not None:
             self.binder.register(Registration(tag.encode(), number, number))
         self.log(f"serving tag={tag} path={path} address={self.address} port={number}")
-        if candidates(service.domain):
-            task = asyncio.get_running_loop().create_task(self._seek(made, parent))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        task = asyncio.get_running_loop().create_task(self._seek(made, parent))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return made
 
     async def _seek(self, one: Domained, parent: Parent) -> None:
         """Look for the parent domain now and then, away from the event loop, for as long as the domain is served."""
         told: object = None
         while self.domains.get(one.tag) is one:
-            await asyncio.to_thread(parent.seek, self.address)
+            known = parent.known(self.address)
+            if parent.found is not None or known:
+                await asyncio.to_thread(parent.seek, self.address, known)
             if parent.found != told:
                 told = parent.found
                 self.log(f"parent tag={one.tag} bound={parent}")
@@ -148,13 +164,17 @@ class Host:
             self.mapper = mapper
         except HostError:  # its port is taken, or not ours to take
             self._foreign_mapper = True
-        outside = Outside(self._alive, self._bind, self._create, self._destroy, _is_root, self._alias)
+        # Root's password by the network, inverted and tried as often as one likes: only where all is as it was.
+        root_password = is_root if self.policy.classic else is_nobody
+        outside = Outside(self._alive, self._bind, self._create, self._destroy, root_password, self._alias)
         # Another port mapper may pass calls on from anywhere, from a port below 1024: then UDP is nobody's word.
         self.binder = Binder(outside, udp_register=not self._foreign_mapper)
         pair = self._take()
         self.binder_port = pair.port
         self._closing += await serve_pair(
-            pair, lambda: Plain(self._answer, self.is_own), lambda: PlainDatagrams(self._answer, self.is_own)
+            pair,
+            lambda: Plain(self._answer, self.is_own, self._binders_guests),
+            lambda: PlainDatagrams(self._answer, self.is_own),
         )
         self.log(f"binder address={self.address} port={self.binder_port}")
         await self._register()
@@ -194,15 +214,25 @@ class Host:
 
     def is_own(self, address: str) -> bool:
         """Whether an address is this machine's."""
-        return address.startswith("127.") or address == self.address or address in _addresses()
+        return address.startswith("127.") or address == self.address or address in addresses()
 
     # What the binder needs of the world
 
     def _alive(self, tag: bytes, udp_port: int) -> bool:
         if any(one.port == udp_port for one in self.domains.values()):
             return True
-        reply = _ask_udp(udp_port, Call(1, PROGRAM, VERSION, 0, NOBODY, NOBODY, b""))
-        return reply is not None
+        return self._ask(udp_port, Call(1, PROGRAM, VERSION, 0, NOBODY, NOBODY, b"")) is not None
+
+    def _ask(self, port: int, call: Call) -> bytes | None:
+        """Ask a server on this machine that is not ours; a silent one holds us up now and then, not each time."""
+        now = time.monotonic()
+        if self._silent.get(port, 0.0) > now:
+            return None
+        reply = ask_udp(port, call)
+        if reply is None:
+            self._silent = {old: until for old, until in self._silent.items() if until > now}
+            self._silent[port] = now + SILENCE
+        return reply
 
     def _bind(self, tag: bytes, client_tag: bytes, client_address: int) -> bool:
         call = Call(1, PROGRAM, VERSION, 24, NOBODY, NOBODY, opaque(client_tag) + uint(client_address))
@@ -211,7 +241,7 @@ class Host:
             reply = one.serving.service.answer(Caller("127.0.0.1", 0, local=True), encode_call(call), udp=True)
         else:
             port = self.binder.registered[tag].udp_port if self.binder and tag in self.binder.registered else 0
-            reply = _ask_udp(port, call) if port else None
+            reply = self._ask(port, call) if port else None
         return reply is not None and decode_reply(reply).accepted == SUCCESS
 
     def _create(self, tag: bytes) -> bool:
@@ -260,7 +290,7 @@ class Host:
             names = first_values(root.data, b"alias_name") if root is not None else None
             if root is not None and names and names[0] == tag:
                 networks = first_values(root.data, b"alias_addrs") or ()
-                if any(_within(address, network.decode("ascii", "replace")) for network in networks):
+                if any(is_within(address, network.decode("ascii", "replace")) for network in networks):
                     return one.tag.encode()
         return None
 
@@ -276,69 +306,38 @@ class Host:
 
     async def close(self) -> None:
         """Finish the writes that are under way, then stop serving."""
+        for task in list(self._tasks):  # no new domains
+            task.cancel()
+        domains, self.domains = list(self.domains.values()), {}
+        for one in domains:  # and no new calls
+            one.server.close()
+            for connection in list(one.serving.connections):
+                connection.end()
         if self._foreign_mapper:
             try:
                 await asyncio.to_thread(unregister_with, self._mappings())
             except PortloreError as error:
                 self.log(f"the port mapper still names the binder: {error}")
-        for one in self.domains.values():
-            one.server.close()
+        for one in domains:
             try:
                 await asyncio.wait_for(one.serving.idle.wait(), 30)
             except TimeoutError:
                 self.log(f"tag={one.tag}: the disk did not take the last writes within 30 s")
+        await self._parting([connection for one in domains for connection in list(one.serving.connections)])
+        for one in domains:
             self._end(one)
-        self.domains.clear()
-        for task in list(self._tasks):
-            task.cancel()
         for closing in self._closing:
             closing.close()
+        for guest in self._binders_guests.all():
+            guest.drop()
         if self.mapper is not None:
             await self.mapper.close()
 
-
-def _ask_udp(port: int, call: Call) -> bytes | None:
-    """A call to a server on this machine; ``None`` without an answer in time."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
-        line.settimeout(PING_PATIENCE)
-        try:
-            line.sendto(encode_call(call), ("127.0.0.1", port))
-            reply = line.recv(8800)
-            decode_reply(reply)
-        except (OSError, XdrError):
-            return None
-    return reply
-
-
-def _is_root(password: bytes) -> bool:
-    """Whether a password is this machine's root's; never where the password file may not be read."""
-    try:
-        with open("/etc/shadow", "rb") as file:  # noqa: PTH123
-            for line in file:
-                fields = line.split(b":")
-                if fields[0] == b"root" and len(fields) > 1:
-                    return matches(password, fields[1])
-    except OSError:
-        return False
-    return False
-
-
-def _addresses() -> set[str]:
-    """This machine's addresses of IPv4, as the kernel's routes tell them."""
-    try:
-        with open("/proc/net/fib_trie") as file:  # noqa: PTH123
-            return local_addresses(file.read(), "")
-    except OSError:
-        return set()
-
-
-def _within(address: str, network: str) -> bool:
-    """Whether an address lies in ``net/mask`` or ``net&mask``, both dotted."""
-    net, mark, mask = network.replace("&", "/").partition("/")
-    try:
-        numbers = [[int(part) for part in text.split(".")] for text in (address, net, mask)]
-    except ValueError:
-        return False
-    if not mark or any(len(parts) != 4 for parts in numbers):
-        return False
-    return all(a & m == n & m for a, n, m in zip(*numbers, strict=True))
+    async def _parting(self, connections: list[Connection]) -> None:
+        """Let clients read their last answers."""
+        for connection in connections:
+            if connection.transport is not None:
+                connection.transport.close()
+        gone = asyncio.gather(*(connection.gone.wait() for connection in connections))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(gone, PARTING)

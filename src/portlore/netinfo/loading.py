@@ -1,11 +1,13 @@
 """The flat formats of ``niload``: files of ``/etc`` as directories of NetInfo. Pure.
 
 As the original: lines that begin with ``#`` are skipped, those that cannot be understood are dropped without a word,
-and the properties of an entry come in the order of the alphabet. An entry goes to the child of ``Format.path`` that
-has its first name; of several of one name, the last one wins there.
+and so is an entry without a name; the properties of an entry come in the order of the alphabet. An entry goes to the
+child of ``Format.path`` that has its first name; of several of one name, the last one wins there.
 """
 
 from __future__ import annotations
+
+import re
 
 from portlore.netinfo.values import Property
 from portlore.value import Value
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
     from portlore.netinfo.values import Properties
 
     Parse = Callable[[bytes], Iterator[Properties]]
+    Found = dict[bytes, tuple[bytes, ...]]
 
 BLANKS = b" \t"
+COLON, COMMA, BLANK = (  # the blanks before a field, the field, what ends it
+    re.compile(rb"[ \t]*+([^%b]*)([%b]?)" % (ends, ends), re.DOTALL) for ends in (b":", b",", BLANKS)
+)
 
 
 class Format(Value):
@@ -28,27 +34,55 @@ class Format(Value):
     parse: Parse
 
 
-def _entry(found: dict[bytes, tuple[bytes, ...]]) -> Properties:
-    """Properties in the order in which niload writes them."""
-    names = sorted(found, key=lambda name: (not name.startswith(b"_"), name))
-    return tuple(Property(name, found[name]) for name in names)
+def _entry(found: Found) -> Iterator[Properties]:
+    """Properties in the order in which niload writes them; nothing without a name."""
+    if found[b"name"][0]:
+        yield tuple(Property(name, found[name]) for name in sorted(found))
 
 
-def _singles(names: Sequence[bytes], values: Sequence[bytes]) -> dict[bytes, tuple[bytes, ...]]:
+def _singles(names: Sequence[bytes], values: Sequence[bytes]) -> Found:
     return {name: (value,) for name, value in zip(names, values, strict=True)}
 
 
 def _lines(data: bytes) -> Iterator[bytes]:
-    """The lines that are no comment; a NUL ends its line, as no value can hold one."""
+    """The lines; a NUL ends its line, as no value can hold one."""
     for line in data.split(b"\n"):
+        yield line.partition(b"\0")[0]
+
+
+def _rows(data: bytes, ends: re.Pattern[bytes], *, comments: bool = False) -> Iterator[tuple[bytes, ...]]:
+    """The fields of each line that is no comment."""
+    for line in _lines(data):
         if not line.startswith(b"#"):
-            yield line.partition(b"\0")[0]
+            yield _fields(line, ends, comments=comments)
+
+
+def _fields(line: bytes, ends: re.Pattern[bytes], *, comments: bool = False) -> tuple[bytes, ...]:
+    """The fields of a line, without the blanks around them; ``comments``: a field that begins with ``#`` ends it.
+
+    A separator at the end of a line is followed by an empty field, blanks behind it are none. The original had an empty
+    field behind a last blank as well, an alias without letters for every line that nidump ends with a tab: not so here.
+    """
+    fields, at = [], 0
+    while at < len(line):
+        found = ends.match(line, at)
+        if found is None or found.start(1) == len(line) or (comments and found[1].startswith(b"#")):
+            break
+        fields.append(found[1].rstrip(BLANKS))
+        at = found.end()
+        if not found[2]:
+            break
+        if at == len(line) and found[2] not in (b" ", b"\t"):
+            fields.append(b"")
+    return tuple(fields)
 
 
 def _joined(data: bytes) -> Iterator[bytes]:
     """The lines, those that end in a backslash with the next one."""
     held: list[bytes] = []
     for line in _lines(data):
+        if not held and line.startswith(b"#"):
+            continue
         held.append(line.removesuffix(b"\\"))
         if not line.endswith(b"\\"):
             yield b"".join(held)
@@ -56,10 +90,16 @@ def _joined(data: bytes) -> Iterator[bytes]:
     yield b"".join(held)
 
 
-def _words(data: bytes) -> Iterator[list[bytes]]:
-    """The words of each line, up to a ``#``."""
+def _folded(data: bytes) -> Iterator[bytes]:
+    """The lines, those that begin with a blank joined to the one before, without that blank."""
+    held: list[bytes] = []
     for line in _lines(data):
-        yield line.partition(b"#")[0].split()
+        if held and line.startswith((b" ", b"\t")):
+            held.append(line[1:])
+        else:
+            yield b"".join(held)
+            held = [] if line.startswith(b"#") else [line]
+    yield b"".join(held)
 
 
 MASTER = (b"name", b"passwd", b"uid", b"gid", b"class", b"change", b"expire", b"realname", b"home", b"shell")
@@ -70,46 +110,44 @@ def _users(columns: tuple[bytes, ...]) -> Parse:
     """Lines of passwd(5): all its columns; users may change their own password."""
 
     def parse(data: bytes) -> Iterator[Properties]:
-        for line in _lines(data):
-            values = line.split(b":")
-            if len(values) == len(columns) and values[0] and not line.startswith(b"+"):
+        for values in _rows(data, COLON):
+            if len(values) == len(columns) and not values[0].startswith(b"+"):
                 found = {b"class": (b"",), b"change": (b"0",), b"expire": (b"0",)} | _singles(columns, values)
-                yield _entry(found | {b"_writers_passwd": (values[0],)})
+                yield from _entry(found | {b"_writers_passwd": (values[0],)})
 
     return parse
 
 
 def _group(data: bytes) -> Iterator[Properties]:
     """Lines of group(5); without a fourth column the users are one empty value, with an empty one there are none."""
-    for line in _lines(data):
-        values = line.split(b":")
-        if len(values) >= 3 and values[0] and not line.startswith(b"+"):
-            users = tuple(user for user in values[3].split(b",") if user) if len(values) > 3 else (b"",)
-            yield _entry(_singles((b"name", b"passwd", b"gid"), values[:3]) | {b"users": users})
+    for values in _rows(data, COLON):
+        if len(values) >= 3 and not values[0].startswith(b"+"):
+            users = _fields(values[3], COMMA) if len(values) > 3 else (b"",)
+            yield from _entry(_singles((b"name", b"passwd", b"gid"), values[:3]) | {b"users": users})
 
 
 def _hosts(data: bytes) -> Iterator[Properties]:
-    for words in _words(data):
+    for words in _rows(data, BLANK, comments=True):
         if len(words) >= 2:
-            yield _entry({b"ip_address": (words[0],), b"name": tuple(words[1:])})
+            yield from _entry({b"ip_address": (words[0],), b"name": words[1:]})
 
 
 def _by_name(column: bytes) -> Parse:
     """Lines of a name, a number and further names."""
 
     def parse(data: bytes) -> Iterator[Properties]:
-        for words in _words(data):
+        for words in _rows(data, BLANK, comments=True):
             if len(words) >= 2:
-                yield _entry({b"name": (words[0], *words[2:]), column: (words[1],)})
+                yield from _entry({b"name": (words[0], *words[2:]), column: (words[1],)})
 
     return parse
 
 
 def _services(data: bytes) -> Iterator[Properties]:
-    for words in _words(data):
-        port, slash, protocol = words[1].partition(b"/") if len(words) >= 2 else (b"", b"", b"")
-        if slash:
-            yield _entry({b"name": (words[0], *words[2:]), b"port": (port,), b"protocol": (protocol,)})
+    for words in _rows(data, BLANK, comments=True):
+        port, _, protocol = words[1].partition(b"/") if len(words) >= 2 else (b"", b"", b"")
+        if port and protocol:
+            yield from _entry({b"name": (words[0], *words[2:]), b"port": (port,), b"protocol": (protocol,)})
 
 
 FSTAB = (b"name", b"dir", b"vfstype", b"opts", b"dump_freq", b"passno")
@@ -117,69 +155,43 @@ BOOTPTAB = (b"name", b"htype", b"en_address", b"ip_address", b"bootfile")
 
 
 def _fstab(data: bytes) -> Iterator[Properties]:
-    for line in _lines(data):
-        words = line.split()
-        if len(words) == len(FSTAB):
-            yield _entry(_singles(FSTAB, words) | {b"opts": tuple(option for option in words[3].split(b",") if option)})
+    for words in _rows(data, BLANK):
+        if len(words) >= len(FSTAB):
+            yield from _entry(_singles(FSTAB, words[: len(FSTAB)]) | {b"opts": _fields(words[3], COMMA)})
 
 
 def _bootptab(data: bytes) -> Iterator[Properties]:
     """Lines of five words behind the ``%%`` that ends the header."""
-    lines = _lines(data)
-    for line in lines:
-        if line.strip() == b"%%":
-            break
-    for line in lines:
-        words = line.split()
-        if len(words) == len(BOOTPTAB):
-            yield _entry(_singles(BOOTPTAB, words))
-
-
-def _folded(data: bytes) -> Iterator[bytes]:
-    """The lines, those that begin with a blank joined to the one before."""
-    held: list[bytes] = []
-    for line in _lines(data):
-        if not line.startswith((b" ", b"\t")):
-            yield b"".join(held)
-            held = [line]
-        elif held:
-            held.append(line)
-    yield b"".join(held)
+    lines = data.split(b"\n")
+    ends = [number for number, line in enumerate(lines) if line.startswith(b"%%")]
+    body = b"\n".join(lines[ends[0] + 1 :]) if ends else b""
+    for words in _rows(body, BLANK):
+        if len(words) >= len(BOOTPTAB):
+            yield from _entry(_singles(BOOTPTAB, words[: len(BOOTPTAB)]))
 
 
 def _aliases(data: bytes) -> Iterator[Properties]:
+    """``name: member, member``; a second colon ends the members."""
     for line in _folded(data):
-        name, colon, members = line.partition(b":")
-        if colon and name.strip():
-            cleaned = (member.strip() for member in members.split(b","))
-            yield _entry({b"name": (name.strip(),), b"members": tuple(member for member in cleaned if member)})
+        fields = _fields(line, COLON)
+        if len(fields) >= 2:
+            yield from _entry({b"name": fields[:1], b"members": _fields(fields[1], COMMA)})
 
 
-def _assigned(name: bytes, fields: Sequence[bytes]) -> Properties | None:
-    """An entry of a name (``n1|n2``) and ``key=value`` each; other fields are dropped, of one key the first stays."""
-    found = {b"name": tuple(one for one in name.strip(BLANKS).split(b"|") if one)}
-    for field in fields:
-        key, _, value = field.strip(BLANKS).partition(b"=")
-        if field.count(b"=") == 1 and key:
-            found.setdefault(key, (value,))
-    return _entry(found) if found[b"name"] else None
+def _assigned(separator: bytes) -> Parse:
+    """Lines of a name and ``key=value`` each; other fields are dropped, of one key the last stays."""
 
+    def parse(data: bytes) -> Iterator[Properties]:
+        for line in _joined(data):
+            name, *fields = line.split(separator)
+            found: Found = {b"name": (name,)}
+            for field in fields:
+                key, _, value = field.partition(b"=")
+                if field.count(b"=") == 1 and key:
+                    found[key] = (value,)
+            yield from _entry(found)
 
-def _printcap(data: bytes) -> Iterator[Properties]:
-    for line in _joined(data):
-        name, *fields = line.split(b":")
-        entry = _assigned(name, fields) if fields else None
-        if entry is not None:
-            yield entry
-
-
-def _bootparams(data: bytes) -> Iterator[Properties]:
-    """Tabs are the separator; spaces are taken for one as well, since bootparams(5) is written with them."""
-    for line in _joined(data):
-        words = line.split()
-        entry = _assigned(words[0], words[1:]) if len(words) >= 2 else None
-        if entry is not None:
-            yield entry
+    return parse
 
 
 FORMATS = {
@@ -193,7 +205,7 @@ FORMATS = {
     "services": Format(b"/services", _services),
     "fstab": Format(b"/mounts", _fstab),
     "aliases": Format(b"/aliases", _aliases),
-    "printcap": Format(b"/printers", _printcap),
-    "bootparams": Format(b"/machines", _bootparams),
+    "printcap": Format(b"/printers", _assigned(b":")),
+    "bootparams": Format(b"/machines", _assigned(b"\t")),
     "bootptab": Format(b"/machines", _bootptab),
 }

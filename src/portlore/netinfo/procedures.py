@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from portlore.netinfo.access import Acting, Caller
     from portlore.netinfo.answering import Service
-    from portlore.netinfo.domain import Directory
+    from portlore.netinfo.domain import Directory, Domain
 
     Handler = Callable[[Service, Reader, Caller], bytes]
 
@@ -36,6 +36,7 @@ OK = uint(0)
 NETROOT = NUMBERS["NETROOT"]
 ANY = 0xFFFF_FFFF  # an id's object that asks for a version (SELF, Mac OS X generation)
 VERSION_OF = 0xFFFF_FFFE
+YES = (b"YES", b"Yes", b"yes", b"Y", b"y", b"1")
 
 
 class Procedure(Value):
@@ -198,6 +199,11 @@ def read_all(service: Service, reader: Reader, caller: Caller) -> bytes:
     return b"".join(parts) + uint(0)
 
 
+def is_forced_root(domain: Domain) -> bool:
+    """Whether a domain is the network's root because its own root directory says so (SPEC 4)."""
+    return (domain.values(ROOT, b"isRoot") or (b"",))[0] in YES
+
+
 def rparent(service: Service, reader: Reader, caller: Caller) -> bytes:
     """The server of the parent domain."""
     tag, address = service.parent()
@@ -259,7 +265,7 @@ def write(service: Service, reader: Reader, caller: Caller) -> bytes:
     who = service.writer(caller)
     one = service.domain.writable(asked)
     check(one, who)
-    service.domain.write(one, given)
+    service.domain.write(one, service.kept(one, given, caller))
     return OK + ni_id(one)
 
 
@@ -299,6 +305,7 @@ def rename_property(service: Service, reader: Reader, caller: Caller) -> bytes:
     if at >= len(old):
         raise NetInfoError(NOPROP)
     check(one, who)
+    service.check_rename(one, old[at].name, name, caller)
     service.domain.write(one, changed(old, at, Property(name, old[at].values)))
     return OK + ni_id(one)
 

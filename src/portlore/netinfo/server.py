@@ -14,9 +14,11 @@ from portlore.errors import HostError
 from portlore.netinfo.access import Caller
 from portlore.netinfo.answering import Service
 from portlore.netinfo.domain import Domain
+from portlore.netinfo.guests import Guests
+from portlore.netinfo.talking import Talk
 from portlore.netinfo.values import NUMBERS, ROOT
-from portlore.oncrpc.message import success
-from portlore.oncrpc.records import RecordReader, RecordTooLong, marked
+from portlore.oncrpc.message import SYSTEM_ERR, accepted, success
+from portlore.oncrpc.records import marked
 from portlore.oncrpc.xdr import uint
 from portlore.value import Value
 
@@ -33,9 +35,8 @@ LONGEST = 1 << 24  # bytes of a request
 SHORT = 1 << 14  # bytes of a call to the binder
 MOST_CONNECTIONS = 1024
 PATIENCE = 30.0  # seconds that the rest of a begun record may take
-ARRIVING = 1 << 16  # bytes taken from a socket at once
-BACKLOG = 512  # connections that may wait to be accepted
-UNREAD = 1 << 20  # bytes of answers that a client may leave unread before it is not listened to
+ENOUGH = 1 << 18  # bytes of answers that are sent before more are made
+BACKLOG, AT_ONCE = 512, 16  # connections that may wait to be accepted; those accepted before others are answered
 SYSTEMERR = NUMBERS["SYSTEMERR"]
 FAILURES = 8  # wrong passwords from one address within FORGOTTEN seconds before answers are held back
 FORGOTTEN, HELD_BACK = 60.0, 1.0  # seconds
@@ -52,15 +53,22 @@ class Limits(Value):
 class Serving:
     """One domain being served: the service, its store, the writes that wait for the disk."""
 
-    def __init__(self, service: Service, store: Store | None, log: Callable[[str], None], limits: Limits) -> None:
+    def __init__(
+        self,
+        service: Service,
+        store: Store | None,
+        log: Callable[[str], None],
+        limits: Limits,
+        guests: Guests | None = None,
+    ) -> None:
         self.service, self._store, self.log, self.limits = service, store, log, limits
+        self.guests = guests or Guests(limits.connections)
         self._waiting: list[tuple[Connection, list[bytes]]] = []
         self._busy = False
         self._thread = ThreadPoolExecutor(1, "portlore-netinfo-store")
         self.broken = False
         self.connections: dict[Connection, None] = {}
         self._failures: dict[str, list[float]] = {}
-        self.arriving = memoryview(bytearray(ARRIVING))
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -79,12 +87,17 @@ class Serving:
             self.service.domain.take()
             self._done(waiting, None)
             return
-        batch = store.batch(self.service.domain)
+        try:
+            batch = store.batch(self.service.domain)
+        except Exception as error:  # noqa: BLE001 - a fault of ours: nobody waits for ever for it
+            self._done(waiting, error)
+            return
         future = asyncio.get_running_loop().run_in_executor(self._thread, store.commit, batch)
         future.add_done_callback(lambda done: self._done(waiting, done.exception()))
 
     def _done(self, waiting: list[tuple[Connection, list[bytes]]], error: BaseException | None) -> None:
-        if error is not None:
+        if error is not None:  # what came meanwhile was done to a domain that is given up
+            waiting, self._waiting = waiting + self._waiting, []
             self._fail(error)
         for connection, replies in waiting:
             if error is not None:
@@ -141,135 +154,70 @@ def _is_within(address: str, network: bytes, domain: Domain) -> bool:
     return bool(parts) and address.split(".")[: len(parts)] == parts
 
 
-class Connection(asyncio.BufferedProtocol):
-    """One TCP connection: records in, replies out in the same order."""
+class Connection(Talk):
+    """One TCP connection to a domain: records in, replies out in the same order."""
 
     def __init__(self, serving: Serving) -> None:
+        super().__init__(serving.guests, serving.limits.longest, serving.limits.patience, serving.log)
         self._serving = serving
-        self._reader = RecordReader(serving.limits.longest)
-        self._queue: list[bytes] = []
-        self._writing = False
-        self._transport: asyncio.Transport | None = None
-        self._caller = Caller("", 0, local=False)
-        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, unless its network is not trusted or there are too many: then the oldest goes."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self._transport = transport
-        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        address = str(peer[0]).removeprefix("::ffff:") if peer else ""
-        local = address.startswith("127.") or (own is not None and address == str(own[0]).removeprefix("::ffff:"))
-        self._caller = Caller(address, peer[1] if peer else 0, local)
-        serving = self._serving
-        if not serving.admits(address, local=local):
-            transport.abort()
-            return
-        transport.set_write_buffer_limits(UNREAD)
-        serving.connections[self] = None
-        while len(serving.connections) > serving.limits.connections:
-            oldest = next(iter(serving.connections))
-            del serving.connections[oldest]
-            oldest.drop()
-
-    def drop(self) -> None:
-        """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        """Take the connection, unless its network is not trusted."""
+        super().connection_made(transport)
+        if self._serving.admits(self.caller.address, local=self.caller.local):
+            self._serving.connections[self] = None
+        else:
+            self.drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
+        super().connection_lost(exc)
         self._serving.connections.pop(self, None)
-        self._transport = None
-        self._stop_timer()
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Where to put what comes: one place for all, as it is taken out at once."""
-        return self._serving.arriving
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Answer what is complete."""
-        try:
-            records = self._reader.feed(bytes(self._serving.arriving[:nbytes]))
-        except RecordTooLong as error:
-            self._serving.log(f"{self._caller.address}: {error.found}; connection closed")
-            self.drop()
-            return
-        if self._timer is not None and records:
-            self._stop_timer()
-        connections = self._serving.connections
-        if self in connections:  # the least recently used one is the first to go
-            connections[self] = connections.pop(self)
-        if self._queue or self._writing:
-            self._queue += records
-            self._hold()
-        elif records:
-            self._work(records)
-        if self._timer is None and self._reader.waiting:
-            self._timer = asyncio.get_running_loop().call_later(self._serving.limits.patience, self.drop)
-
-    def _work(self, records: list[bytes]) -> None:
-        serving, transport = self._serving, self._transport
+    def work(self, records: list[bytes]) -> None:
+        """Answer; what was written, and all that was answered after it, waits for the disk."""
+        serving = self._serving
         service = serving.service
-        domain = service.domain
-        counts = service.authentications
-        version, wrong, replies = domain.version, counts[1], list[bytes]()
-        for number, record in enumerate(records):
-            reply = service.answer(self._caller, record)
+        domain, counts = service.domain, service.authentications
+        version, wrong, size = domain.version, counts[1], 0
+        replies: list[bytes] = []
+        for number, record in enumerate(records, 1):
+            try:
+                reply = service.answer(self.caller, record)
+            except Exception as error:  # noqa: BLE001 - the border: a fault of ours ends one call, not the server
+                serving.log(f"fault {type(error).__name__}: {error}; call={record[:40].hex()}")
+                reply = accepted(int.from_bytes(record[:4], "big"), SYSTEM_ERR)
             if reply is not None:
                 replies.append(reply)
+                size += len(reply)
             if counts[1] != wrong and not service.policy.classic:
                 wrong = counts[1]
-                pause = serving.failed_password(self._caller.address)
-                if pause:
-                    self._writing = True
-                    self._queue = records[number + 1 :] + self._queue
+                if pause := serving.failed_password(self.caller.address):
+                    self.queue = records[number:] + self.queue
+                    self.busy = True
                     asyncio.get_running_loop().call_later(pause, self._send, replies, domain.version != version)
                     return
-        if domain.version != version:  # what was written, and all that was answered with it, waits for the disk
-            self._writing = True
+            if size > ENOUGH and number < len(records):  # the rest when these are on their way
+                self.queue = records[number:] + self.queue
+                break
+        if domain.version != version:
+            self.busy = True
             self._send(replies, wrote=True)
-        elif transport is not None:
-            for reply in replies:
-                transport.write(marked(reply))
+        elif replies and self.transport is not None:
+            self.transport.write(b"".join(map(marked, replies)))
 
     def _send(self, replies: list[bytes], wrote: bool) -> None:
         if wrote:
             self._serving.write(self, replies)
-            self._hold()
         else:
             self.written(replies)
 
     def written(self, replies: list[bytes]) -> None:
         """Writes are on disk: answer them, then go on with what came meanwhile."""
-        self._writing = False
-        if self._transport is None:
-            return
-        self._transport.write(b"".join(map(marked, replies)))
-        queue, self._queue = self._queue, []
-        if queue:
-            self._work(queue)
-        if not self._queue and not self._writing and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def pause_writing(self) -> None:
-        """The client does not read its answers: do not listen to it either."""
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """It reads again."""
-        if self._transport is not None and not self._writing:
-            self._transport.resume_reading()
-
-    def _hold(self) -> None:
-        if self._transport is not None and not self._transport.is_closing() and len(self._queue) > 64:
-            self._transport.pause_reading()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.transport is not None:
+            self.transport.write(b"".join(map(marked, replies)))
+        self.busy = False
+        self.go_on()
 
 
 class Datagrams(asyncio.DatagramProtocol):
@@ -291,44 +239,29 @@ class Datagrams(asyncio.DatagramProtocol):
             self._transport.sendto(reply, addr)
 
 
-class Plain(asyncio.Protocol):
-    """A TCP connection of calls that are answered at once: the binder's."""
+class Plain(Talk):
+    """A TCP connection of calls that are answered at once, the binder's; it may not be silent for long."""
 
-    def __init__(self, answer: Answer, is_own: Callable[[str], bool]) -> None:
+    def __init__(self, answer: Answer, is_own: Callable[[str], bool], guests: Guests) -> None:
+        super().__init__(guests, SHORT, PATIENCE, lambda text: None)
         self._answer, self._is_own = answer, is_own
-        self._reader = RecordReader(SHORT)
-        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back, and an eye on the clock."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self._transport = transport
-        peer = transport.get_extra_info("peername")
-        self._caller = Caller(str(peer[0]), peer[1], self._is_own(str(peer[0])))
-        self._wait()
+        """Keep an eye on the clock from the beginning."""
+        super().connection_made(transport)
+        self.caller = self.caller.replace(local=self._is_own(self.caller.address))
+        self.wait()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def data_received(self, data: bytes) -> None:
-        """Answer what is complete."""
-        self._wait()
-        try:
-            records = self._reader.feed(data)
-        except RecordTooLong:
-            self._transport.abort()
-            return
-        for record in records:
-            reply = self._answer(self._caller, record, False)
-            if reply is not None:
-                self._transport.write(marked(reply))
-
-    def _wait(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._transport.abort)
+    def work(self, records: list[bytes]) -> None:
+        """Answer, as long as the answers are read."""
+        for number, record in enumerate(records, 1):
+            reply = self._answer(self.caller, record, False)
+            if reply is not None and self.transport is not None:
+                self.transport.write(marked(reply))
+            if self.unread:
+                self.queue = records[number:] + self.queue
+                break
+        self.wait()
 
 
 class PlainDatagrams(asyncio.DatagramProtocol):
@@ -356,7 +289,8 @@ async def serve_pair(
     """Serve both sockets of a port; :class:`HostError` where another has the port after all."""
     loop = asyncio.get_running_loop()
     try:
-        server = await loop.create_server(connection, sock=pair.tcp, backlog=BACKLOG)
+        server = await loop.create_server(connection, sock=pair.tcp, backlog=AT_ONCE)
+        pair.tcp.listen(BACKLOG)  # asyncio takes one number for both
         transport, _ = await loop.create_datagram_endpoint(datagrams, sock=pair.udp)
     except OSError as error:
         pair.close()

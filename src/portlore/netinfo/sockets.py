@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 
 from portlore.errors import HostError
 from portlore.value import Value
@@ -12,6 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
 
+SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFNETMASK = 0x8913, 0x8915, 0x891B  # netdevice(7)
+IFF_UP, IFF_BROADCAST, IFF_LOOPBACK = 1, 2, 8
+EVERYBODY = "255.255.255.255"
 FIRST_HANDED_OVER = 3  # sd_listen_fds(3): the first of them; LISTEN_FDS says how many, LISTEN_PID for whom
 
 
@@ -34,9 +38,12 @@ def bound(address: str, ports: Iterable[int]) -> Pair:
     :class:`HostError` when there is none, or with the reason when only one was asked for.
     """
     asked = f"listening on {address}"
+    if not address:  # the sockets' own word for all of them
+        raise HostError(asked, "no address is given", "write one of this machine's, or 0.0.0.0 for all")
     why = HostError(asked, "no port is free", "give one with --port")
     for number in ports:
-        tcp, udp = socket.socket(socket.AF_INET, socket.SOCK_STREAM), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named: asyncio looks at it
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             if os.name == "posix":
                 tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,7 +51,7 @@ def bound(address: str, ports: Iterable[int]) -> Pair:
             port = tcp.getsockname()[1]
             udp.bind((address, port))
             tcp.listen(1)  # TCP tells only here that somebody else has it; whoever serves sets the length of the queue
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             tcp.close()
             udp.close()
             why = _why(f"{asked}, port {number}", error)
@@ -55,13 +62,58 @@ def bound(address: str, ports: Iterable[int]) -> Pair:
     raise why
 
 
-def _why(asked: str, error: OSError) -> HostError:
+def _why(asked: str, error: OSError | OverflowError) -> HostError:
+    if isinstance(error, OverflowError):
+        return HostError(asked, "ports end at 65535", "choose a lower --port")
     if isinstance(error, PermissionError):
         return HostError(asked, "ports below 1024 are root's", "run it as root, or choose another port")
     if isinstance(error, socket.gaierror):
         return HostError(asked, "there is no such address", "give one of this machine's with --listen")
     found = error.strerror or str(error)
     return HostError(asked, found, "see who has it with `portlore listening`, or choose another port")
+
+
+def networks() -> list[tuple[str, str]]:
+    """Each network of this machine that can be broadcast to: our address in it, its broadcast address (Linux)."""
+    try:
+        import fcntl
+    except ImportError:
+        return []
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+
+        def asked(question: int, name: str) -> bytes:
+            return fcntl.ioctl(line, question, name.encode()[:15].ljust(40, b"\0"))  # struct ifreq of netdevice(7)
+
+        for _, name in socket.if_nameindex():
+            try:
+                own, mask = (asked(one, name)[20:24] for one in (SIOCGIFADDR, SIOCGIFNETMASK))
+                flags = int.from_bytes(asked(SIOCGIFFLAGS, name)[16:18], sys.byteorder)
+            except OSError:  # no address of IPv4
+                continue
+            if flags & (IFF_UP | IFF_BROADCAST | IFF_LOOPBACK) == IFF_UP | IFF_BROADCAST:
+                last = bytes(a | ~m & 0xFF for a, m in zip(own, mask, strict=True))
+                found.append((socket.inet_ntoa(own), socket.inet_ntoa(last)))
+    return found
+
+
+def listening_for_broadcasts(address: str, port: int) -> list[socket.socket]:
+    """Sockets that hear what is broadcast to a port of the network of an address; answers go out from another.
+
+    A socket bound to one address hears none of it, and old machines look for their parent so.
+    """
+    found = []
+    called = [last for own, last in networks() if own == address]
+    for one in [*called, EVERYBODY] if called else ():
+        line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            line.bind((one, port))
+        except OSError:
+            line.close()
+            continue
+        line.setblocking(False)
+        found.append(line)
+    return found
 
 
 def handed_over(environment: MutableMapping[str, str]) -> list[Pair]:

@@ -68,15 +68,16 @@ class Store:
     """
 
     def __init__(self, path: str, *, create: bool = False, exclusive: bool = True) -> None:
-        self.path = path
+        self.path, self._whole_path = path, os.path.abspath(path)  # noqa: PTH100
         self._lock = -1
-        self._places: dict[int, float] = {}
         self._seals: dict[int, int] = {}  # the checksum of every row that is stored, and their sum
         self._seal = 0
         self._checksum: int | None = None
         asked = f"opening the domain {path}"
         _check_kind(path, asked, create)
         try:
+            if create:
+                _make_private(path)
             self._base = base = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
             form = base.execute("PRAGMA user_version").fetchone()[0]
             kind = base.execute("PRAGMA application_id").fetchone()[0]
@@ -89,11 +90,15 @@ class Store:
                 self._lock = _locked(path, asked)
             if is_new:
                 base.executescript(SCHEMA)
+            self._file = _identity(self._whole_path)
             base.execute("PRAGMA journal_mode = WAL")
             base.execute("PRAGMA synchronous = FULL")
         except PortloreError:
             self.close()
             raise
+        except OSError as error:
+            self.close()
+            raise HostError(asked, error.strerror or str(error), "choose another place") from None
         except (sqlite3.Error, UnicodeDecodeError) as error:  # sqlite's own words quote what it found
             self.close()
             raise _told(asked, "not a store", error) from None
@@ -130,9 +135,10 @@ class Store:
         for row in rows:
             if row[0] != ROOT and row[2] in found:
                 found[row[2]].children.append(row[0])
-        self._places = {row[0]: row[3] for row in rows}
         self._seals, self._seal, self._checksum = seals, seal, checksum
         domain = Domain(found.values())
+        for row in rows:
+            found[row[0]].place = row[3]
         domain.version = max(domain.version, version)
         return domain
 
@@ -150,20 +156,13 @@ class Store:
 
     def batch(self, domain: Domain) -> Batch:
         """What the domain has written since the last batch, as it is now."""
-        touched, destroyed = domain.take()
-        for number in destroyed:
-            self._places.pop(number, None)
         rows: list[Row] = []
         gone = []
-        for number, one in touched.items():
+        for number, one in domain.take().items():
             if one is None:
                 gone.append(number)
-                continue
-            place = self._places.get(number)
-            if place is None:
-                self._settle(domain, one, rows)
-                place = self._places[number]
-            rows.append((number, one.instance, one.parent, place, one.version, one.data))
+            else:
+                rows.append(_row(one))
         return self._sealed(rows, gone, domain)
 
     def _sealed(self, rows: list[Row], gone: list[int], domain: Domain) -> Batch:
@@ -176,34 +175,11 @@ class Store:
             self._seals[row[0]] = checksum
         return Batch(rows, gone, domain.checksum, domain.version, self._seal)
 
-    def _settle(self, domain: Domain, one: Directory, rows: list[Row]) -> None:
-        """Give a new directory a place between its siblings; where there is no room left, all of them anew."""
-        parent = domain.directories.get(one.parent)
-        siblings = parent.children if parent is not None and one.id != ROOT else [one.id]
-        at = len(siblings) - 1 if siblings[-1] == one.id else siblings.index(one.id)
-        before = after = None
-        left, right = at - 1, at + 1
-        while left >= 0 and (before := self._places.get(siblings[left])) is None:  # new ones of this batch, perhaps
-            left -= 1
-        while right < len(siblings) and (after := self._places.get(siblings[right])) is None:
-            right += 1
-        if before is None:
-            place = 0.0 if after is None else after - 1.0
-        elif after is None:
-            place = before + 1.0
-        else:
-            place = (before + after) / 2
-            if not before < place < after:
-                for number, sibling in enumerate(siblings):
-                    self._places[sibling] = float(number)
-                    child = domain.directories[sibling]
-                    rows.append((sibling, child.instance, child.parent, float(number), child.version, child.data))
-                return
-        self._places[one.id] = place
-
     def commit(self, batch: Batch) -> None:
         """Write a batch, durably; :class:`HostError` when the disk does not take it: then nothing of it is there."""
-        base = self._base
+        base, asked = self._base, f"writing the domain {self.path}"
+        if _identity(self._whole_path) != self._file:  # who moves or restores it while it is served would lose all this
+            raise HostError(asked, "the file is gone, or another one is in its place", "start the server again")
         try:
             base.execute("BEGIN IMMEDIATE")
             base.executemany("DELETE FROM directories WHERE id = ?", [(number,) for number in batch.gone])
@@ -216,21 +192,13 @@ class Store:
             if base.in_transaction:
                 base.execute("ROLLBACK")
             found = f"the disk does not take it: {error}"
-            raise HostError(
-                f"writing the domain {self.path}", found, "make room, then start the server again"
-            ) from None
+            raise HostError(asked, found, "make room, then start the server again") from None
         self._checksum = batch.checksum
 
     def write_all(self, domain: Domain) -> None:
         """Replace all that is stored by a domain."""
         domain.take()
-        self._places = {ROOT: 0.0}
-        for one in domain.directories.values():
-            self._places.update({child: float(place) for place, child in enumerate(one.children)})
-        rows = [
-            (one.id, one.instance, one.parent, self._places.get(one.id, 0.0), one.version, one.data)
-            for one in domain.directories.values()
-        ]
+        rows = list(map(_row, domain.directories.values()))
         try:
             gone = [row[0] for row in self._base.execute("SELECT id FROM directories").fetchall()]
         except sqlite3.Error as error:
@@ -243,9 +211,9 @@ class Store:
         return self._checksum
 
     def backup(self, path: str) -> None:
-        """A copy of the store as it is, also while a server writes it; the copy is whole or not there.
+        """A copy of the store as it is, also while a server writes it; what stood at ``path`` stays unless it is whole.
 
-        :class:`HostError` when a server holds what stands at ``path``, this store itself included.
+        :class:`HostError` when a server holds that, this store itself included; :class:`DataError` for a damaged store.
         """
         asked, part = f"copying {self.path} to {path}", f"{path}.part"
         held = _locked(path, asked) if os.path.exists(f"{os.path.realpath(path)}.lock") else -1  # noqa: PTH110
@@ -253,10 +221,16 @@ class Store:
             if os.path.exists(path) and os.path.samefile(path, self.path):  # noqa: PTH110, PTH121
                 raise HostError(asked, "they are one file", "name another one")
             _remove(part)
+            _make_private(part)
             with closing(sqlite3.connect(part)) as copy:
                 self._base.backup(copy)
+            with Store(part, exclusive=False) as copied:
+                copied.load()
             _remove(f"{path}-wal", f"{path}-shm")  # what a crash left of the old one would be played onto the new one
             os.replace(part, path)  # noqa: PTH105
+        except DataError as error:
+            _remove(part)
+            raise DataError(asked, error.found, error.do) from None
         except (sqlite3.Error, OSError) as error:
             _remove(part)
             raise HostError(asked, str(error), "make room there") from None
@@ -278,6 +252,15 @@ def _check_kind(path: str, asked: str, create: bool) -> None:
         raise HostError(asked, error.strerror or str(error), ALLOW) from None
 
 
+def _make_private(path: str) -> None:
+    """Have a file that is its owner's alone: password hashes are in it."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _row(one: Directory) -> Row:
+    return one.id, one.instance, one.parent, one.place, one.version, one.data
+
+
 def _locked(path: str, asked: str) -> int:
     """The descriptor that holds a store's lock, whatever name the store goes by; -1 where the system has no locks."""
     try:
@@ -295,6 +278,15 @@ def _locked(path: str, asked: str) -> int:
             raise HostError(asked, "another server holds it", "stop that one, or name another domain") from None
         raise HostError(asked, error.strerror or str(error), "make its folder writable") from None
     return lock
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells a file from one that takes its name; ``None`` without a file."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _remove(*paths: str) -> None:

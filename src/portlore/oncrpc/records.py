@@ -26,9 +26,9 @@ class RecordReader:
         self._size = 0
 
     @property
-    def waiting(self) -> bool:
-        """Whether a record has begun and is not complete."""
-        return bool(self._pending or self._pieces)
+    def held(self) -> int:
+        """Bytes, or empty fragments, of a record that has begun and is not complete; 0 between records."""
+        return len(self._pending) + self._size + len(self._pieces)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The records that these bytes complete; :class:`RecordTooLong` before the body of one beyond the limit."""

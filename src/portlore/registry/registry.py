@@ -45,6 +45,7 @@ class Registry:
         self._organisations = organisations
         self._records: dict[int, Record] = {}
         self._said: dict[tuple[int, str], Said] = {}
+        self._changes: dict[tuple[tuple[int, int], str], tuple[Change, ...]] = {}
 
     @classmethod
     def of(cls, sections: Mapping[str, memoryview]) -> Registry:
@@ -109,10 +110,14 @@ class Registry:
         members = self._touched.at(port)
         if not members:
             return ()
-        from portlore.registry.history import changes_of
+        key = (self.place(port), transport)
+        found = self._changes.get(key)
+        if found is None:
+            from portlore.registry.history import changes_of
 
-        deltas = [delta_of(self._deltas[index], self.dates) for index in members]
-        return tuple(changes_of(self.at(port), deltas, transport))
+            deltas = [delta_of(self._deltas[index], self.dates) for index in members]
+            found = self._changes[key] = tuple(changes_of(self.at(port), deltas, transport))
+        return found
 
     def runs(self, first: int, last: int) -> list[tuple[int, int, tuple[int, ...]]]:
         """Neighbouring ports that the same rows cover: first, last, row numbers."""

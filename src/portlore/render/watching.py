@@ -113,8 +113,8 @@ class Screen:
     def press(self, key: str, page: int = 20) -> None:
         """Do what a key says; ``page``: how many rows a page has.
 
-        ``key``: a character, ``up`` ``down`` ``page-up`` ``page-down`` ``home`` ``end`` ``enter`` ``escape`` or
-        ``backspace``.
+        ``key``: a character, ``up`` ``down`` ``left`` ``right`` ``page-up`` ``page-down`` ``home`` ``end`` ``enter``
+        ``escape`` or ``backspace``.
         """
         if self.typing is not None:
             self._type(key)
@@ -125,7 +125,7 @@ class Screen:
         }  # fmt: skip
         if key in moves:
             self.cursor = max(0, min(self.cursor + moves[key], self.rows - 1))
-        elif key in ("enter", " ") and self._rows:
+        elif key in ("enter", "left", "right", " ") and self._rows:
             self.expanded ^= {key_of(self._rows[self.cursor])}
         elif key == "/":
             self.typing = self.filter

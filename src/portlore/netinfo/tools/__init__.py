@@ -7,9 +7,21 @@ from __future__ import annotations
 
 import sys
 
-from portlore.errors import PortloreError
-from portlore.netinfo.tools import nicl, nidomain, nidump, nifind, nigrep, niload, nireport, niutil, usages
-from portlore.netinfo.tools.running import Ended, Misused
+from portlore.errors import NetInfoError, PortloreError
+from portlore.netinfo.client import told
+from portlore.netinfo.tools import (
+    helps,
+    nicl,
+    nidomain,
+    nidump,
+    nifind,
+    nigrep,
+    niload,
+    nireport,
+    niutil,
+    usages,
+)
+from portlore.netinfo.tools.running import Ended, Helped, Misused, Unopened, print_json, text
 from portlore.value import Value
 
 TYPE_CHECKING = False
@@ -21,40 +33,66 @@ if TYPE_CHECKING:
 
 
 class Tool(Value):
-    """A tool: calling it with its arguments and streams gives the exit code; ``plain``: no other than 0 and 1."""
+    """A tool: calling it with its arguments and streams gives the exit code.
+
+    ``plain``: no other than 0 and 1; ``strict``: a domain that is not there is for it a word that makes no sense.
+    """
 
     name: str
     do: Do
     usage: bytes
+    help: bytes
     plain: bool = False
+    strict: bool = False
 
     def __call__(self, arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO, stderr: BinaryIO) -> int:
         """Run it: the border where errors become messages and exit codes."""
-        name = self.name.encode()
+        usage = b""
         try:
             self.do(arguments, stdin, stdout, stderr)
-        except Misused:
-            stderr.write(self.usage)
-            return 1
-        except Ended as end:
-            if end.text:
-                stderr.write(name + end.mark + end.text + b"\n")
-            return min(end.code, 1) if self.plain else end.code
+        except Helped:
+            stdout.write(self.usage + b"\n" + self.help)
+            return 0
+        except Misused as misuse:
+            end, usage = Ended(1, misuse.text, misuse.mark), self.usage
+        except Ended as error:
+            end = error
+            if self.strict and isinstance(error, Unopened):
+                end.code, usage = 1, self.usage
+        except NetInfoError as error:
+            end = Ended(error.exit_code, told(error.status).encode())
         except PortloreError as error:
-            stderr.write(b"%b: %b\n" % (name, str(error).encode("utf-8", "surrogateescape")))
-            return error.exit_code
-        return 0
+            shown = str(error).encode("utf-8", "surrogateescape")
+            end = Ended(error.exit_code, shown, asked=error.asked, found=error.found, do=error.do)
+        else:
+            return 0
+        if "--json" not in arguments:
+            self._say(end, usage, stderr)
+        elif end.text or usage:
+            found = end.found or text(end.text) or "words that make no sense"
+            asked, do = end.asked or self.name, end.do or f"see {self.name} --help"
+            print_json(stderr, error={"asked": asked, "found": found, "do": do})
+        return min(end.code, 1) if self.plain else end.code
+
+    def _say(self, end: Ended, usage: bytes, stderr: BinaryIO) -> None:
+        if end.text:
+            name = b"" if end.mark is None else self.name.encode() + end.mark
+            stderr.write(end.before + name + end.text + b"\n")
+        stderr.write(usage)
 
 
 TOOLS = {
-    "niutil": Tool("niutil", niutil.niutil, usages.NIUTIL),
-    "nidump": Tool("nidump", nidump.nidump, usages.NIDUMP, plain=True),
-    "niload": Tool("niload", niload.niload, usages.NILOAD, plain=True),
-    "nigrep": Tool("nigrep", nigrep.nigrep, usages.NIGREP),
-    "nireport": Tool("nireport", nireport.nireport, usages.NIREPORT),
-    "nifind": Tool("nifind", nifind.nifind, usages.NIFIND),
-    "nidomain": Tool("nidomain", nidomain.nidomain, usages.NIDOMAIN),
-    "nicl": Tool("nicl", nicl.nicl, usages.NICL),
+    tool.name: tool
+    for tool in (
+        Tool("niutil", niutil.niutil, usages.NIUTIL, helps.NIUTIL),
+        Tool("nidump", nidump.nidump, usages.NIDUMP, helps.NIDUMP, plain=True, strict=True),
+        Tool("niload", niload.niload, usages.NILOAD, helps.NILOAD, plain=True, strict=True),
+        Tool("nigrep", nigrep.nigrep, usages.NIGREP, helps.NIGREP, strict=True),
+        Tool("nireport", nireport.nireport, usages.NIREPORT, helps.NIREPORT),
+        Tool("nifind", nifind.nifind, usages.NIFIND, helps.NIFIND),
+        Tool("nidomain", nidomain.nidomain, usages.NIDOMAIN, helps.NIDOMAIN),
+        Tool("nicl", nicl.nicl, usages.NICL, helps.NICL),
+    )
 }
 
 
@@ -62,6 +100,10 @@ def run(name: str, arguments: Sequence[str]) -> int:
     """Run a tool on this process's streams."""
     if sys.stdin is None or sys.stdout is None or sys.stderr is None:  # closed by the caller: nobody to tell
         return 1
+    if "-P" in arguments:
+        from portlore.netinfo.tools.hiding import hide
+
+        hide("-P")
     try:
         code = TOOLS[name](arguments, sys.stdin.buffer, sys.stdout.buffer, sys.stderr.buffer)
         sys.stdout.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portlore.errors import NetInfoError
 from portlore.netinfo.handle import CREATE, NODIR, NOPROP, creation, decoded, parse_path, read_id
-from portlore.netinfo.values import NiId, Property
+from portlore.netinfo.values import ROOT, NiId, Property
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def create_path(handle: Handle, path: bytes) -> NiId:
-    """The directory of a path, made with all that is missing above it."""
+    """The directory of a path, made with all that is missing above it; slashes at its ends do not matter."""
     here = handle.root()
-    for key, value in parse_path(path):
+    steps = parse_path(b"/" + path)
+    for key, value in steps[:-1] if steps[-1:] == [(b"name", b"")] else steps:
         try:
             here = NiId(handle.lookup(here, key, value)[0], 0)
         except NetInfoError as refusal:
@@ -38,16 +39,24 @@ def create_many(handle: Handle, above: NiId, many: list[Properties]) -> list[int
 
 def destroy_below(handle: Handle, one: NiId) -> NiId:
     """Take away all that is below a directory, deepest first; its id as it is then."""
-    for number in handle.children(one):
-        child = destroy_below(handle, NiId(number, 0))
-        one = handle.destroy(handle.itself(one), child)
-    return handle.itself(one)
+    waiting = [(one, [*reversed(handle.children(one))])]
+    while True:
+        here, left = waiting[-1]
+        if left:
+            child = NiId(left.pop(), 0)
+            waiting.append((child, [*reversed(handle.children(child))]))
+            continue
+        waiting.pop()
+        here = handle.itself(here)
+        if not waiting:
+            return here
+        handle.destroy(handle.itself(waiting[-1][0]), here)
 
 
 def destroy_tree(handle: Handle, one: NiId) -> None:
-    """Take a directory away with all that is below it."""
+    """Take a directory away with all that is below it; the root is left to the server to refuse."""
     above = handle.parent(one)
-    gone = destroy_below(handle, one)
+    gone = destroy_below(handle, one) if one.object != ROOT else one
     handle.destroy(handle.itself(NiId(above, 0)), gone)
 
 
@@ -56,20 +65,18 @@ def places(handle: Handle, one: NiId, key: bytes) -> list[int]:
     return [place for place, name in enumerate(handle.list_properties(one)) if name == key]
 
 
-def change_values(handle: Handle, one: NiId, key: bytes, edit: Callable[[Values], Values], *, make: bool) -> None:
-    """Replace the values of the first property of a name by what ``edit`` makes of them, if that is something else.
+def change_values(
+    handle: Handle, one: NiId, key: bytes, edit: Callable[[Values], Values], absent: Values | None = None
+) -> None:
+    """Replace the values of the first property of a name by what ``edit`` makes of them, be it the same.
 
-    ``make``: without one, make it of no values; otherwise it is left at that.
+    ``absent``: the values of the property where there is none; without them it is left at that.
     """
     found = places(handle, one, key)
-    if not found:
-        if make:
-            handle.create_property(one, Property(key, edit(())))
-        return
-    old = handle.read_values(one, found[0])
-    new = edit(old)
-    if new != old:
-        handle.write_values(one, found[0], new)
+    if found:
+        handle.write_values(one, found[0], edit(handle.read_values(one, found[0])))
+    elif absent is not None:
+        handle.create_property(one, Property(key, absent))
 
 
 def set_values(handle: Handle, one: NiId, key: bytes, values: Values) -> None:
@@ -84,14 +91,6 @@ def set_values(handle: Handle, one: NiId, key: bytes, values: Values) -> None:
 def merged(old: Values, new: Values) -> Values:
     """The values of old, and those of new that are not among them, each once."""
     return (*old, *(value for value in dict.fromkeys(new) if value not in old))
-
-
-def insert_value(handle: Handle, one: NiId, key: bytes, value: bytes, where: int) -> None:
-    """A new value at a place; NOPROP without the property."""
-    found = places(handle, one, key)
-    if not found:
-        raise NetInfoError(NOPROP)
-    handle.create_value(one, found[0], value, where)
 
 
 def destroy_properties(handle: Handle, one: NiId, key: bytes) -> None:

@@ -8,8 +8,7 @@ from portlore.errors import NetInfoError
 from portlore.netinfo.dumping import FORMATS, Reads
 from portlore.netinfo.handle import NODIR
 from portlore.netinfo.raw import Tree, write_raw
-from portlore.netinfo.tools.running import Misused, failed, opened, pairs, parse_options, print_json
-from portlore.netinfo.values import NiId
+from portlore.netinfo.tools.running import Ended, Misused, failed, opened, pairs, parse_options, print_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,32 +17,37 @@ if TYPE_CHECKING:
 
     from portlore.netinfo.client import Handle
     from portlore.netinfo.dumping import Format
-    from portlore.netinfo.values import Properties
+    from portlore.netinfo.values import NiId, Properties
+
+
+ALL = 1 << 30
 
 
 def nidump(arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO, stderr: BinaryIO) -> None:
-    """Print one format's directory, or a tree."""
-    options = parse_options(arguments, ("-r",), 2)
-    if len(options.words) < 2:
+    """Print one format's directory, or a tree; the domain may stand behind -t, wherever that is."""
+    options = parse_options(arguments, ("-r",), ALL, credentials=False, tagged=_names_a_domain)
+    what, *rest = options.words or [""]
+    if options.domain is None:
+        options.domain, *rest = rest or [""]
+    if not options.words or not options.domain:
         raise Misused
-    what, domain, *rest = options.words
     raw = "-r" in options.flags
     row = None if raw else FORMATS.get(what)
     if (not raw and row is None) or len(rest) > (row is not None and row.named is not None):
         raise Misused
     path = os.fsencode(what) if row is None else row.path
-    with opened(options, domain) as handle:
+    with opened(options, options.domain) as handle:
         try:
             if row is None:
                 tree = read_tree(handle, handle.search(path))
                 if options.json:
-                    print_json(stdout, _nested(tree))
+                    _print_tree(stdout, tree)
                 else:
                     stdout.write(write_raw(tree))
             else:
                 found = _rows(handle, row, *map(os.fsencode, rest))
                 if options.json:
-                    print_json(stdout, [pairs(one) for one in found])
+                    print_json(stdout, directories=[pairs(one) for one in found])
                 elif rest and row.named is not None:
                     stdout.write(row.named(found))
                 else:
@@ -52,16 +56,19 @@ def nidump(arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO, stderr: 
             if refusal.status != NODIR:
                 failed(b"can't read directory " + path, refusal)
             if options.json:
-                print_json(stdout, None)
+                print_json(stdout, **({"tree": None} if raw else {"directories": None}))
+
+
+def _names_a_domain(word: str) -> bool:
+    """Whether a word behind -t is the domain, and not what is to be dumped from the one that follows."""
+    return not word.startswith(("-", "/")) and word not in FORMATS
 
 
 def _rows(handle: Handle, row: Format, *name: bytes) -> list[Properties]:
     """The properties that a format writes; ``name``: of the directories below that one of its directory's children."""
-    one = handle.search(row.path)
+    one = handle.search(b"/".join((row.path, *name)))
     if row.reads == Reads.ITSELF:
         return [handle.read(one).properties]
-    for called in name:
-        one = NiId(handle.lookup(one, b"name", called)[0], 0)
     return [entry.properties for entry in handle.entries(one)]
 
 
@@ -89,6 +96,13 @@ def read_tree(handle: Handle, top: NiId) -> Tree:
     if top.object not in trees:
         raise NetInfoError(NODIR)
     return trees[top.object]
+
+
+def _print_tree(stdout: BinaryIO, tree: Tree) -> None:
+    try:
+        print_json(stdout, tree=_nested(tree))
+    except RecursionError:
+        raise Ended(1, b"too many directories within one another for JSON", do="leave --json out") from None
 
 
 def _nested(tree: Tree) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from portlore.netinfo.handle import NODIR
 from portlore.netinfo.tools.running import (
     Ended,
     Misused,
+    Unknown,
     failed,
     lines,
     opened,
@@ -26,61 +27,98 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from portlore.netinfo.client import Handle
+    from portlore.netinfo.tools.running import Options
+
+ALL = 1 << 30
+LOCAL = b"local"  # the tag that a machine's own domain has by custom
 
 
 def nifind(arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO, stderr: BinaryIO) -> None:
-    """Look for a path in each domain."""
-    options = parse_options(arguments, ("-a", "-n", "-p", "-v"), 2, credentials=False)
+    """Look for a path in each domain; with ``-t`` a server stands for the local domain."""
+    try:
+        options = parse_options(arguments, ("-a", "-n", "-p", "-v"), ALL, credentials=False)
+    except Unknown as unknown:
+        raise Misused(b"unknown option: " + os.fsencode(unknown.option), None) from None
     if not 1 <= len(options.words) <= 2:
         raise Misused
-    path, domain = os.fsencode(options.words[0]), (*options.words, ".")[1]
+    path = os.fsencode(options.words[0])
     shown: list[dict[str, Any]] = []
-    verbose, properties = "-v" in options.flags, "-p" in options.flags
     with ExitStack() as closing:
-        first = closing.enter_context(opened(options, domain))
         try:
-            for handle in everywhere(first) if "-a" in options.flags else upwards(first):
+            for handle in _everywhere(options) if "-a" in options.flags else _upwards(options):
                 closing.enter_context(handle)
-                if handle is first and "-n" in options.flags:
+                if "-n" in options.flags and handle.tag == LOCAL:
                     continue
-                told, found = _look(handle, path, name_of(handle), verbose=verbose, properties=properties)
+                told, found = _look(handle, path, options)
                 shown.append(found)
                 stdout.write(b"" if options.json else told)
         except NetInfoError as refusal:
             failed(b"can't search " + path, refusal)
         except HostError as error:
-            raise Ended(1, str(error).encode()) from None
+            raise Ended(1, str(error).encode(), asked=error.asked, found=error.found, do=error.do) from None
     if options.json:
-        print_json(stdout, shown)
+        print_json(stdout, domains=shown)
 
 
-def _look(handle: Handle, path: bytes, name: bytes, *, verbose: bool, properties: bool) -> tuple[bytes, dict[str, Any]]:
+def _look(handle: Handle, path: bytes, options: Options) -> tuple[bytes, dict[str, Any]]:
     """What is said of one domain, to people and to scripts."""
+    name, properties = name_of(handle), "-p" in options.flags
     try:
         one = handle.search(path)
         found = handle.read(one).properties if properties else ()
     except NetInfoError as refusal:
         if refusal.status != NODIR:
             raise
-        return b"%b not found in %b\n" % (path, name) if verbose else b"", {"domain": text(name), "id": None}
-    said = b"%b found in %b, id = %d\n" % (path, name, one.object) + lines(found)
-    return said, {"domain": text(name), "id": one.object} | ({"props": pairs(found)} if properties else {})
+        missing = b"%b not found in %b\n" % (path, name) if "-v" in options.flags else b""
+        return missing, {"domain": text(name), "id": None}
+    said = b"%b found in %b, id = %d\n" % (path, name, one.object)
+    if not properties:
+        return said, {"domain": text(name), "id": one.object}
+    return said + lines(found) + b"\n", {"domain": text(name), "id": one.object, "props": pairs(found)}
 
 
-def everywhere(first: Handle) -> Iterator[Handle]:
-    """Every domain of a hierarchy, the root first; a domain whose servers do not answer is passed over."""
-    *below, root = upwards(first)
-    for handle in below:
-        handle.close()
-    waiting, seen = [root], {_place(root)}
+def _opened(options: Options, domain: str) -> Handle:
+    try:
+        return opened(options, domain)
+    except Ended as end:
+        what = b"error: can't open domain " + os.fsencode(domain)
+        raise Ended(1, what, None, asked=end.asked, found=end.found, do=end.do) from None
+
+
+def _upwards(options: Options) -> Iterator[Handle]:
+    """The local domain and those above it, up to the one that is named, else to the root."""
+    if "-t" in options.flags:
+        yield from upwards(_opened(options, (*options.words, "")[1]))
+        return
+    highest = None
+    if len(options.words) > 1:
+        with _opened(options, options.words[1]) as top:
+            highest = name_of(top)
+    for handle in upwards(_opened(options, ".")):
+        last = highest is not None and name_of(handle) == highest
+        yield handle
+        if last:
+            return
+
+
+def _everywhere(options: Options) -> Iterator[Handle]:
+    """The root, or the domain that is named, and every domain below; those whose servers do not answer are left out."""
+    top = _opened(options, (*options.words, "/")[1])
+    if "-t" in options.flags:
+        *below, top = upwards(top)
+        for handle in below:
+            handle.close()
+    waiting, seen = [top], {_place(top)}
     while waiting:
         handle = waiting.pop()
         yield handle
         try:
-            names = children_of(handle)
+            found = children_of(handle)
         except NetInfoError:
             continue
-        for name in reversed(names):
+        for name, tag in reversed(found):
+            if "-n" in options.flags and tag == LOCAL:
+                continue
             try:
                 child = child_of(handle, name)
             except PortloreError:

@@ -17,9 +17,9 @@ MISSING = b"#NoValue#"
 
 def nireport(arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO, stderr: BinaryIO) -> None:
     """Print a line for each child, a column for each property."""
-    options = parse_options(arguments, (), 1)
+    options = parse_options(arguments, (), 1, credentials=False)
     if len(options.words) < 3:
-        raise Misused
+        raise Misused(b"no properties" if options.words else b"", None)
     domain = options.words[0]
     path, *keys = map(os.fsencode, options.words[1:])
     with opened(options, domain) as handle:
@@ -27,7 +27,7 @@ def nireport(arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO, stderr
             one = handle.search(path)
             lists = [handle.list_values(one, key) for key in keys]
         except NetInfoError as refusal:
-            failed(b"can't open directory " + path, refusal)
+            failed(b"ni_pathsearch", refusal, None)
     columns = [dict(found) for found in lists]
     rows = [(number, [column.get(number) for column in columns]) for number, _ in lists[0]]
     if options.json:
@@ -35,7 +35,7 @@ def nireport(arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO, stderr
             {"id": number, "values": {text(key): texts(found or ()) for key, found in zip(keys, row, strict=True)}}
             for number, row in rows
         ]
-        print_json(stdout, shown)
+        print_json(stdout, directories=shown)
         return
     cells = ([b",".join(found) if found else MISSING for found in row] for _, row in rows)
     stdout.writelines(b"\t".join((*row, b"\n")) for row in cells)

@@ -8,11 +8,11 @@ from portlore.errors import HostError, InputError, NetInfoError, PortloreError
 from portlore.netinfo.calling import FAILED
 from portlore.netinfo.client import open_domain, open_server, told
 from portlore.netinfo.handle import NODIR
-from portlore.netinfo.values import NiId
+from portlore.netinfo.values import NUMBERS, NiId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, BinaryIO, NoReturn
 
     from portlore.netinfo.client import Handle
@@ -28,30 +28,86 @@ FORMATS = {
 }  # exits: what is wrong with HOST/TAG
 HIGHEST = 0xFFFF_FFFE
 COMMUNICATION = 199  # exit: FAILED
+TO_DO = {
+    NUMBERS[name]: do
+    for name, do in (
+        ("STALE", "try again"),
+        ("PERM", "call as somebody who may write there: -u USER"),
+        ("NODIR", "see what is there: niutil -list DOMAIN /"),
+        ("NOPROP", "see what is there: niutil -read DOMAIN PATH"),
+        ("NORESPONSE", "wait until the parent domain is found, or name HOST/TAG: -t"),
+        ("RDONLY", "write to the domain's master"),
+        ("AUTHERROR", "check the password"),
+        ("NOUSER", "name a user of that domain: -u USER"),
+        ("MASTERBUSY", "try again; niutil -R does"),
+        ("FAILED", "see that the server runs, or give it more time: -T SECONDS"),
+    )
+}
 
 
 class Ended(Exception):
-    """A tool is done for: its exit code, and what it says (without a line's end)."""
+    """A tool is done for: its exit code, and what it says (without a line's end).
 
-    def __init__(self, code: int, text: bytes = b"", mark: bytes = b": ") -> None:
+    ``mark`` stands between the tool's name and the text; without one the text stands alone. ``before``: a line above
+    it. ``asked``, ``found`` and ``do`` are the same for scripts; without them the text is what was found.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        text: bytes = b"",
+        mark: bytes | None = b": ",
+        *,
+        before: bytes = b"",
+        asked: str = "",
+        found: str = "",
+        do: str = "",
+    ) -> None:
         super().__init__(code, text)
-        self.code, self.text, self.mark = code, text, mark
+        self.code, self.text, self.mark, self.before = code, text, mark, before
+        self.asked, self.found, self.do = asked, found, do
+
+
+class Unopened(Ended):
+    """There is no domain to work on."""
 
 
 class Misused(Exception):
-    """The words make no sense: the tool prints its usage."""
+    """The words make no sense: the tool says a text, if there is one, and prints its usage."""
+
+    def __init__(self, text: bytes = b"", mark: bytes | None = b": ") -> None:
+        super().__init__(text)
+        self.text, self.mark = text, mark
+
+
+class Unknown(Misused):
+    """An option that the tool does not have."""
+
+    def __init__(self, option: str) -> None:
+        super().__init__()
+        self.option = option
+
+
+class Helped(Exception):
+    """The words ask for help."""
 
 
 class Options:
-    """What stands before a tool's own words. ``flags``: those that were given; ``words``: all that is none."""
+    """What stands before a tool's own words. ``flags``: those that were given; ``words``: all that is none.
+
+    ``domain``: what ``-t`` names where it takes a word. ``streams``: stdin and stderr, for the password where there is
+    no terminal to ask at.
+    """
 
     def __init__(self) -> None:
         self.flags: set[str] = set()
         self.words: list[str] = []
+        self.domain: str | None = None
         self.user: str | None = None
         self.password: str | None = None
         self.prompt = False
         self.timeout = TIMEOUT
+        self.streams: tuple[BinaryIO, BinaryIO] | None = None
 
     @property
     def json(self) -> bool:
@@ -65,14 +121,23 @@ class Options:
             return None
         password = self.password
         if password is None and prompt:
-            password = _asked()
+            password = _asked(self.streams)
         return os.fsencode(self.user or user or "root"), os.fsencode(password or "")
 
 
-def parse_options(arguments: Sequence[str], own: Iterable[str], words: int, *, credentials: bool = True) -> Options:
+def parse_options(
+    arguments: Sequence[str],
+    own: Iterable[str],
+    words: int,
+    *,
+    credentials: bool = True,
+    tagged: Callable[[str], bool] | None = None,
+    strict: bool = True,
+) -> Options:
     """The options among the first ``words`` words, everything behind those as it is; :class:`Misused` for others.
 
-    ``own``: the flags of the tool itself; ``credentials``: it also takes -u, -p and -P. Single letters may be
+    ``own``: the flags of the tool itself; ``credentials``: it also takes -u, -p and -P; ``tagged``: which words behind
+    -t are the domain, wherever that stands; without ``strict`` an option that is none is a word. Single letters may be
     written together.
     """
     known = {*own, "-t", "--json", *(("-p",) if credentials else ())}
@@ -81,21 +146,30 @@ def parse_options(arguments: Sequence[str], own: Iterable[str], words: int, *, c
     waiting = list(arguments)
     while waiting and len(options.words) < words:
         word = waiting.pop(0)
+        if word == "--help":
+            raise Helped
         if word in valued:
             if not waiting:
-                raise Misused
+                raise too_few(word) if credentials else Misused
             _take(options, word, waiting.pop(0))
         elif word in known:
             options.flags.add(word)
+            if word == "-t" and tagged is not None and waiting and tagged(waiting[0]):
+                options.domain = waiting.pop(0)
         elif len(word) > 2 and word[0] == "-" and all("-" + letter in known for letter in word[1:]):
             options.flags |= {"-" + letter for letter in word[1:]}
-        elif len(word) > 1 and word[0] == "-":
-            raise Misused
+        elif len(word) > 1 and word[0] == "-" and strict:
+            raise Unknown(word)
         else:
             options.words.append(word)
     options.words += waiting
     options.prompt = credentials and "-p" in options.flags
     return options
+
+
+def too_few(word: str) -> Misused:
+    """What the tools say when words are missing behind one."""
+    return Misused(b"insufficient number of arguments for " + os.fsencode(word))
 
 
 def _take(options: Options, option: str, value: str) -> None:
@@ -112,8 +186,8 @@ def _take(options: Options, option: str, value: str) -> None:
             raise Misused
 
 
-def _asked() -> str:
-    """A password from the terminal, never from stdin, which may hold what is to be loaded."""
+def _asked(streams: tuple[BinaryIO, BinaryIO] | None) -> str:
+    """A password from the terminal; where there is none, from stdin, unless that holds what is to be loaded."""
     import getpass
     import warnings
 
@@ -121,26 +195,28 @@ def _asked() -> str:
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             return getpass.getpass("Password: ")
-        except (getpass.GetPassWarning, EOFError, OSError):
-            raise Ended(1, b"no terminal to ask for a password; -P gives it") from None
+        except getpass.GetPassWarning:  # no terminal: it would show
+            if streams is None:
+                raise Ended(1, b"no terminal to ask for a password; -P gives it") from None
+        except (EOFError, OSError):
+            raise Ended(1, b"no password") from None
+    stdin, stderr = streams
+    stderr.write(b"Password: ")
+    line = stdin.readline()
+    if not line:
+        raise Ended(1, b"no password")
+    return os.fsdecode(line.rstrip(b"\r\n"))
 
 
 def opened(options: Options, domain: str, user: str | None = None) -> Handle:
-    """The domain that a tool is about; :class:`Ended` without it. ``user``: whom it calls as if nobody is named."""
+    """The domain that a tool is about; :class:`Unopened` without it. ``user``: whom it calls as if nobody is named."""
     name = os.fsencode(domain)
     who = options.credentials(user)
     try:
         by_tag = "-t" in options.flags
         handle = open_server(name, options.timeout) if by_tag else open_domain(name, options.timeout)
     except PortloreError as error:
-        if "-t" not in options.flags:
-            raise Ended(CONNECTED, b"can't connect to server for domain " + name) from None
-        if isinstance(error, InputError | HostError):
-            usage = b"\nusage: -t <host>/<tag>\n<host> can be a host name or IP address"
-            found = b"incorrect format for domain %b (%b)" % (name, error.found.encode())
-            raise Ended(FORMATS.get(error.found, 1), found + usage) from None
-        reason = told(FAILED) if isinstance(error, NetInfoError) else str(error)
-        raise Ended(COMMUNICATION, b"can't connect to server %b: %b" % (name, reason.encode())) from None
+        _refuse(error, name, by_tag="-t" in options.flags)
     if who is not None:
         try:
             handle.set_user(*who)
@@ -149,10 +225,31 @@ def opened(options: Options, domain: str, user: str | None = None) -> Handle:
     return handle
 
 
-def failed(what: bytes, refusal: NetInfoError, mark: bytes = b": ", base: int = 100) -> NoReturn:
+def _refuse(error: PortloreError, name: bytes, *, by_tag: bool) -> NoReturn:
+    """End without a domain."""
+    found, do = error.found, error.do
+    if isinstance(error, NetInfoError):
+        found, do = told(error.status), TO_DO.get(error.status, TO_DO[FAILED])
+    if not by_tag:
+        what = b"can't connect to server for domain " + name
+        raise Unopened(CONNECTED, what, asked=text(what), found=found, do=do) from None
+    if isinstance(error, InputError | HostError):
+        what = b"incorrect format for domain %b (%b)" % (name, error.found.encode())
+        lost = b"Can't find address for %b\n" % name.partition(b"/")[0] if isinstance(error, HostError) else b""
+        usage = b"\nusage: -t <host>/<tag>\n<host> can be a host name or IP address"
+        code = FORMATS.get(error.found, 1)
+        raise Unopened(code, what + usage, before=lost, asked=text(name), found=found, do=do) from None
+    what = b"can't connect to server " + name
+    reason = told(FAILED) if isinstance(error, NetInfoError) else str(error)
+    raise Unopened(COMMUNICATION, what + b": " + reason.encode(), asked=text(what), found=found, do=do) from None
+
+
+def failed(what: bytes, refusal: NetInfoError, mark: bytes | None = b": ", base: int = 100) -> NoReturn:
     """End with a status."""
     code = COMMUNICATION if refusal.status == FAILED else (base + refusal.status) & 0xFF
-    raise Ended(code, what + b": " + told(refusal.status).encode(), mark)
+    found = told(refusal.status)
+    do = TO_DO.get(refusal.status, "see the status in the documentation of NetInfo")
+    raise Ended(code, what + b": " + found.encode(), mark, asked=text(what), found=found, do=do)
 
 
 def directory(handle: Handle, path: bytes) -> NiId:
@@ -179,11 +276,11 @@ def pairs(found: Properties) -> list[list[Any]]:
     return [[text(one.name), texts(one.values)] for one in found]
 
 
-def print_json(stdout: BinaryIO, value: Any) -> None:
-    """A value as one line of JSON."""
+def print_json(stream: BinaryIO, **document: Any) -> None:
+    """An object as one line of JSON."""
     import json
 
-    stdout.write(json.dumps(value).encode() + b"\n")
+    stream.write(json.dumps(document).encode() + b"\n")
 
 
 def lines(found: Properties) -> bytes:

@@ -1,6 +1,8 @@
-"""What the tools print when their words make no sense; niutil's as it was. Pure."""
+"""What the tools print when their words make no sense; niutil's is the one that was recorded. Pure."""
 
 from __future__ import annotations
+
+from portlore.netinfo import loading
 
 NIUTIL = b"""\
 usage:
@@ -31,60 +33,74 @@ opts:
 	-R		Retry operation if master is busy
 """
 OPTIONS = b"""\
-opts:
-	-t		domain specified by <hostname>/<tag>
-	-T <timeout>	read & write timeout in seconds (default 30)
+	-t		the domain is given as <host>/<tag>
+	-T <timeout>	how long one call may take, in seconds (default 30)
 	--json		answer in JSON
+	--help		what it does, with examples
 """
 CREDENTIALS = b"""\
-	-p		prompt for password
-	-u <user>	authenticate as another user (implies -p)
-	-P <password>	password supplied on command line (overrides -p)
+	-p		ask for the password
+	-u <user>	call as that user, and ask for the password
+	-P <password>	the password
 """
-NIDUMP = (
-    b"usage:\n"
-    b"\tnidump [opts] <format> <domain>\n"
-    b"\tnidump [opts] mountmaps <domain> [<name>]\n"
-    b"\tnidump [opts] -r <path> <domain>\n" + OPTIONS
-)
+NIDUMP = b"""\
+usage: nidump [-r] [-T timeout] {directory | format} [-t] domain
+known formats:
+	aliases
+	bootptab
+	bootparams
+	ethers
+	exports
+	fstab
+	group
+	hosts
+	networks
+	passwd
+	printcap
+	protocols
+	resolv.conf
+	rpc
+	services
+	mountmaps
+"""
 NILOAD = (
-    b"usage:\n"
-    b"\tniload [opts] <format> <domain>\n"
-    b"\tniload [opts] -r <path> <domain>\n"
-    b"opts:\n"
-    b"\t-d\t\tdestroy what is in the directory first\n"
-    b"\t-m\t\tmerge values with what is there\n"
-    b"\t-v\t\ttell what is done\n" + OPTIONS.removeprefix(b"opts:\n") + CREDENTIALS
+    b"usage: niload [opts] {format | -r directory} domain\n"
+    b"\t-d\t\tdestroy the format's directory first\n"
+    b"\t-m\t\tkeep the values and properties that are there\n"
+    b"\t-v\t\ttell what is done\n"
+    + CREDENTIALS
+    + OPTIONS
+    + b"".join(b"\t%b\n" % name.encode() for name in ("formats:", *sorted(loading.FORMATS))).removeprefix(b"\t")
 )
-NIGREP = b"usage: nigrep [opts] <regular expression> <domain> [<path>...]\n" + OPTIONS
-NIREPORT = b"usage: nireport [opts] <domain> <path> <propkey>...\n" + OPTIONS
+NIGREP = b"usage: nigrep [-T timeout] exp [-t] domain [dir ...]\n"
+NIREPORT = b"usage: nireport [-T timeout] [-t] domain directory property...\n"
 NIFIND = (
-    b"usage: nifind [opts] <path> [<domain>]\n"
-    b"opts:\n"
-    b"\t-a\t\tlook in every domain\n"
-    b"\t-n\t\tleave the first domain out\n"
-    b"\t-p\t\tprint the properties\n"
-    b"\t-v\t\talso tell where it is not\n" + OPTIONS.removeprefix(b"opts:\n")
+    b"usage: nifind [options] directory [domain]\n"
+    b"\t-a\t\tin every domain, not only from the local one upwards\n"
+    b"\t-n\t\tnot in domains of the tag local\n"
+    b"\t-p\t\talso what the directory holds\n"
+    b"\t-v\t\talso where it is not\n" + OPTIONS
 )
 NIDOMAIN = (
-    b"usage:\n"
-    b"\tnidomain -l [<host>]\t\t\t\tlist the domains served\n"
-    b"\tnidomain -g <tag> [<host>]\t\t\tthe ports of a domain\n"
-    b"\tnidomain -m <tag> [<host>]\t\t\tmake a master\n"
-    b"\tnidomain -c <tag> <master>/<mastertag> [<host>]\tmake a clone\n"
-    b"\tnidomain -d <tag> [<host>]\t\t\tdestroy a domain\n"
-    b"\tnidomain -u <tag> [<host>]\t\t\tforget a server\n"
+    b"usage: nidomain -l [host]\n"
+    b"       nidomain -g tag [host]\n"
+    b"       nidomain -m tag [host]\n"
+    b"       nidomain -d tag [host]\n"
+    b"       nidomain -u tag [host]\n"
+    b"       nidomain -c tag master/tag [host]\n"
+    b"       nidomain -a tag alias [host]\n"
 )
 NICL = (
-    b"usage: nicl [opts] <domain> <command>\n"
+    b"usage: nicl [options] <domain> [<command>]\n"
     b"commands:\n"
-    b"\t-read <path> [<propkey>...]\n"
-    b"\t-list <path> [<propkey>]\n"
-    b"\t-search <path> <min depth> <max depth> <propkey> <val>...\n"
-    b"\t-create <path> [<propkey> [<val>...]]\n"
-    b"\t-append <path> <propkey> <val>...\n"
-    b"\t-merge <path> <propkey> <val>...\n"
-    b"\t-delete <path> [<propkey> [<val>...]]\n"
-    b"opts:\n"
-    b"\t-v\t\tids, versions, parents and children too\n" + OPTIONS.removeprefix(b"opts:\n") + CREDENTIALS
+    b"\t-read <path> [<key>...]\n"
+    b"\t-list <path> [<key>]\n"
+    b"\t-search <path> <min depth> <max depth> (<key> <val>)...\n"
+    b"\t-create <path> [<key> [<val>...]]\n"
+    b"\t-append <path> <key> <val>...\n"
+    b"\t-merge <path> <key> <val>...\n"
+    b"\t-delete <path> [<key> [<val>...]]\n"
+    b"options:\n"
+    b"\t-v\t\tids, versions, parents and children too\n"
+    b"\t-ro\t\twrite nothing\n" + CREDENTIALS + OPTIONS
 )

@@ -12,10 +12,10 @@ LAST_WORDS = 2.0  # seconds that the end waits for the reader
 
 
 class Journal:
-    """Takes lines (call it), writes ``TIME portlore-netinfo LINE`` to a file descriptor, control characters escaped."""
+    """Takes lines (call it), writes ``TIME NAME LINE`` to a file descriptor, control characters escaped."""
 
-    def __init__(self, descriptor: int = 2) -> None:
-        self._descriptor = descriptor
+    def __init__(self, name: str, descriptor: int = 2) -> None:
+        self._name, self._descriptor = name, descriptor
         self._lines: deque[str] = deque()
         self._lost = 0
         self._ended = False
@@ -25,10 +25,14 @@ class Journal:
 
     def __call__(self, text: str) -> None:
         """Log a line; never waits."""
+        self.line(self._stamped(text))
+
+    def line(self, text: str) -> None:
+        """Log a line without time and name; never waits."""
         if len(self._lines) >= MOST:
             self._lost += 1
             return
-        self._lines.append(_line(text))
+        self._lines.append(f"{_printable(text)}\n")
         if not self._there.is_set():
             self._there.set()
 
@@ -38,7 +42,7 @@ class Journal:
             self._there.clear()
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
             if self._lost:
-                lines.append(_line(f"log lost={self._lost}"))
+                lines.append(self._stamped(f"log lost={self._lost}") + "\n")
                 self._lost = 0
             data = "".join(lines).encode("utf-8", "backslashreplace")
             try:  # not through sys.stderr: its lock would be held while nobody reads
@@ -47,6 +51,9 @@ class Journal:
             except OSError:  # nobody will read any more
                 continue
 
+    def _stamped(self, text: str) -> str:
+        return f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {self._name} {text}"
+
     def close(self) -> None:
         """Write what waits, if somebody reads it."""
         self._ended = True
@@ -54,7 +61,7 @@ class Journal:
         self._thread.join(LAST_WORDS)
 
 
-def _line(text: str) -> str:
-    if not text.isprintable():
-        text = "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} portlore-netinfo {text}\n"
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])
