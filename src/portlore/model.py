@@ -254,7 +254,9 @@ class Claim(Value):
     later: str | None = None
 
     def __hash__(self) -> int:
-        return hash((self.ports, self.name, self.statement))  # enough to tell them apart, and much quicker than all of it
+        return hash(
+            (self.ports, self.name, self.statement)
+        )  # enough to tell them apart, and much quicker than all of it
 
 
 class LocalLine(Value):
