@@ -596,3 +596,46 @@ def test_whatever_is_pressed_and_answered_the_screen_fits_and_asking_ends(
         assert visit.tree.rows[0] == 0
         assert len(set(visit.tree.rows)) == len(visit.tree.rows)
         screen.press(key, height)
+
+
+# What the rest leaves out
+
+
+def test_of_a_long_path_the_end_is_shown() -> None:
+    screen, domain = at_ann()
+    domain.properties[ANN] = ((b"name", (b"x" * 90,)),)
+    screen.press("u")
+    screen, domain = Screen("here/network", "root"), domain
+    domain.answer(screen.visit)
+    for key in ("down", "enter", "down"):
+        screen.press(key)
+        domain.answer(screen.visit)
+    shown_ = frame(screen, 60)
+    assert f"…{'x' * 20}" in shown_
+    assert f"directory {ANN}, instance 7" in shown_
+    assert frame(screen, 60).isascii() is False
+    assert "~xxx" in "\n".join(screen.frame(Style(60, unicode=False), 24, None))
+
+
+def test_keys_that_need_no_answer_do_not_wait_for_one() -> None:
+    screen, _ = at_ann()
+    assert [key for key in ("q", "?", "escape", "down", "d", "r", "enter") if screen.heedless(key)] == [
+        "q", "?", "escape", "down",
+    ]  # fmt: skip
+    screen.press("a")  # a prompt takes every key but the one that ends it
+    assert [key for key in ("x", "backspace", "enter") if screen.heedless(key)] == ["x", "backspace"]
+
+
+def test_a_property_without_values_has_none_to_delete() -> None:
+    screen, _ = at_ann()
+    press(screen, "down", "down", "down", "d")  # past the two values of her name and her shell
+    assert "empty has no value" in frame(screen)
+    assert "D deletes the property" in frame(screen)
+
+
+def test_what_has_no_name_is_not_created() -> None:
+    screen, _ = at_ann()
+    press(screen, "tab", "c", "enter")
+    assert "it has no name" in frame(screen)
+    press(screen, "escape")
+    assert screen.visit.wanted() is None
