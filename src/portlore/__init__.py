@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         Socket,
     )
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "portlore.book": ("Book",),

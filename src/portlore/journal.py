@@ -8,6 +8,7 @@ import time
 from collections import deque
 
 MOST = 10_000  # lines that wait; what comes beyond them is counted, and the count is said
+GATHERING = 0.05  # seconds: many lines are written at once, so that a busy server is not interrupted for each
 LAST_WORDS = 2.0  # seconds that the end waits for the reader
 
 
@@ -39,6 +40,8 @@ class Journal:
     def _write(self) -> None:
         while not self._ended or self._lines:
             self._there.wait()
+            if not self._ended:
+                time.sleep(GATHERING)
             self._there.clear()
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
             if self._lost:

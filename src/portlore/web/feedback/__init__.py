@@ -1,0 +1,1 @@
+"""Readers' votes on pages: the store and what is told of it."""

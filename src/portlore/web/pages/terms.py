@@ -1,0 +1,42 @@
+"""The closed vocabularies in people's languages: statuses, verdicts, kinds of claims. Pure."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from portlore.web.words import Words
+
+
+def N_(message: str) -> str:  # noqa: N802 - gettext's own name for a message that is translated elsewhere
+    """Mark a message for the catalogues."""
+    return message
+
+
+STATUSES = {
+    "assigned": N_("assigned"),
+    "unassigned": N_("unassigned"),
+    "reserved": N_("reserved"),
+    "de-registered": N_("given back"),
+    "no-entry": N_("no entry"),
+    "dynamic": N_("dynamic"),
+}
+VERDICTS = {
+    "confirmed": N_("confirmed"),
+    "disputed": N_("disputed"),
+    "unverified": N_("unverified"),
+    "contradicted": N_("contradicted"),
+}
+KINDS = {
+    "vendor-documented": N_("documented by its maker"),
+    "customary": N_("customary"),
+    "historical": N_("historical"),
+    "malware": N_("malware"),
+    "story": N_("a story"),
+}
+
+
+def term(table: Mapping[str, str], code: str, words: Words) -> str:
+    """A code's word in a language; the code itself where the table has none."""
+    return words.say(table[code]) if code in table else code
