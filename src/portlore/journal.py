@@ -17,6 +17,7 @@ class Journal:
 
     def __init__(self, name: str, descriptor: int = 2) -> None:
         self._name, self._descriptor = name, descriptor
+        self._second, self._stamp = -1, ""  # the time as it was last written
         self._lines: deque[str] = deque()
         self._lost = 0
         self._ended = False
@@ -55,7 +56,10 @@ class Journal:
                 continue
 
     def _stamped(self, text: str) -> str:
-        return f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {self._name} {text}"
+        now = int(time.time())
+        if now != self._second:
+            self._second, self._stamp = now, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z', time.localtime(now))} {self._name}"
+        return f"{self._stamp} {text}"
 
     def close(self) -> None:
         """Write what waits, if somebody reads it."""

@@ -18,9 +18,10 @@ The site: a page for every port in 14 languages, the atlas, search, an API under
 
   portlore serve                          http://127.0.0.1:8703/
   portlore serve --listeners              also what listens on this machine
-  portlore serve --listen 0.0.0.0 --site https://ports.example.org
-                                          for others: what is about this machine
-                                          then needs the token that is printed
+  portlore serve --site https://ports.example.org
+                                          behind a proxy; what is about this
+                                          machine then needs the printed token
+  portlore serve --listen 0.0.0.0         for others directly, the same
   portlore serve --feedback postgresql://user:password@host/database
 
 Beside it: /healthz, /metrics (Prometheus), /sitemap.xml. `portlore feedback`
@@ -72,13 +73,14 @@ def run(args: Namespace, output: Output) -> int:
         raise InputError(
             f"--site {args.site}", "not an address of the web", "write one such as https://ports.example.org"
         )
+    token = _token(args, output.say)
     plan = Plan(
         args.listen,
         args.port,
         site,
         args.listeners,
         args.feedback,
-        _token(args, output.say),
+        token,
         args.workers,
         args.log_format,
     )
@@ -87,18 +89,24 @@ def run(args: Namespace, output: Output) -> int:
 
 
 def _token(args: Namespace, say: Callable[[str], None]) -> str:
-    """The token that others need; empty on loopback, made where no file gives one."""
+    """The token that others need; empty for this machine alone, made where no file gives one."""
     if args.token_file:
         try:
             with open(args.token_file, encoding="utf-8") as file:  # noqa: PTH123
                 text = file.read().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise HostError(f"reading {args.token_file}", str(error), "write a token into it, one line") from None
-        if len(text) < 16:
-            raise InputError(f"the token in {args.token_file}", "shorter than 16 characters", "write a longer one")
+        if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
+            found = "not 16 or more letters, digits and signs of ASCII"
+            raise InputError(f"the token in {args.token_file}", found, "write a longer one, one line")
         return text
-    if args.listen.startswith("127.") or args.listen in ("localhost", "::1"):
+    from portlore.web.asking import is_loopback
+
+    if is_loopback(f"[{args.listen}]" if ":" in args.listen else args.listen) and not args.site:
         return ""
+    if args.log_format == "json":
+        do = "write one into a file, and name it with --token-file"
+        raise InputError("--log-format json without a token", "the one that is made would stand in the log", do)
     import secrets
 
     token = secrets.token_urlsafe(24)

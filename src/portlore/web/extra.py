@@ -15,6 +15,7 @@ WEB = Extra(
         "pg8000>=1.31",
         "sqlalchemy>=2.0",
         "uvicorn>=0.32",
+        "uvloop>=0.21; sys_platform != 'win32'",
     ),
     25,
 )

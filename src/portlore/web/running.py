@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import logging
 import os
+import platform
+import signal
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -12,10 +17,15 @@ import uvicorn
 
 from portlore.errors import HostError
 from portlore.journal import Journal
-from portlore.opening import load, user_directory
+from portlore.listeners import Machine
+from portlore.opening import load, open_programs, user_directory
 from portlore.provenance import sources_of
+from portlore.render.formats import Document
+from portlore.render.sockets import encoded
 from portlore.value import Value
 from portlore.web.app import App, Settings
+from portlore.web.asking import PATIENCE
+from portlore.web.patience import MOST_CONNECTIONS, Patient
 from portlore.web.rendering import Links
 from portlore.web.site import Site
 
@@ -25,13 +35,17 @@ if TYPE_CHECKING:
 
     from portlore.seen import Listener
 
+    Log = Callable[[Mapping[str, object]], None]
+
 PLAN = "PORTLORE_SERVE"  # how a worker process is told what to do
 GRACE = 10  # seconds for requests under way when the server ends
-HEAD_PATIENCE = 15.0  # seconds for the head of a connection's first request
+IDLE = 20  # seconds that a connection may wait for its next request
+ASKED = {"queries": [], "user": "", "transport": "", "exposed": False, "unexpected": False, "all_namespaces": False}
+KEPT_BACK = 128  # descriptors for all else
 
 
 class Plan(Value):
-    """What to serve, and how."""
+    """What to serve, and how. ``patience``: seconds for the next step of a request."""
 
     listen: str
     port: int
@@ -41,6 +55,7 @@ class Plan(Value):
     token: str = ""
     workers: int = 1
     log_format: str = "text"
+    patience: float = PATIENCE
 
 
 class Heard(Value):
@@ -54,23 +69,30 @@ class Heard(Value):
 
 
 def votes_address(given: str) -> str:
-    """The database of votes: the one that is named, or a file in the user's data directory."""
+    """The database of votes that is named, or a file in the user's data directory.
+
+    The file is made, for its owner alone: it holds what visitors' names are signed with.
+    """
     if given:
         return given
-    folder = Path(user_directory())
+    from portlore.web.feedback.store import FILE
+
+    path = Path(user_directory(), FILE)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(0o600)
     except OSError as error:
-        raise HostError(f"making {folder}", error.strerror or str(error), "name a database with --feedback") from None
-    return f"sqlite:///{folder}/feedback.db"
+        do = "name a database with --feedback, or `none`"
+        raise HostError(f"making {path}", error.strerror or str(error), do) from None
+    return f"sqlite:///{path}"
 
 
 def make_app(plan: Plan) -> App:
-    """The application of a plan."""
+    """The application of a plan; :class:`HostError` when its database cannot be used."""
     from portlore.web.api import make_api
+    from portlore.web.maps import add_maps
 
-    write = Journal("portlore-web")
-    log = _json_log(write) if plan.log_format == "json" else _text_log(write)
+    log, end = _open_log(plan)
     book = load()
     rows = [{"source": row["layer"], "date": row["date"], "text": row["title"]} for row in sources_of()]
     links = Links(
@@ -86,16 +108,15 @@ def make_app(plan: Plan) -> App:
         from portlore.web.voting import Voting
 
         voting = Voting(site, Votes(votes_address(plan.feedback)), log)
-    settings = Settings(plan.site, plan.token, plan.listeners)
-    app = App(site, make_api(site, listeners=plan.listeners), settings, log, voting, _look if plan.listeners else None)
-    from portlore.web.maps import add_maps
-
+    settings = Settings(plan.site, plan.token, plan.patience, str(os.getpid()) if plan.workers > 1 else "")
+    api = make_api(site, _listeners if plan.listeners else None)
+    app = App(site, api, settings, log, voting, _look if plan.listeners else None, end)
     add_maps(app)
+    Patient.patience = plan.patience
     return app
 
 
 def _look(port: int) -> list[Heard]:
-    from portlore.library import listening
     from portlore.render.listening import owner_text
 
     def heard(one: Listener) -> Heard:
@@ -103,83 +124,140 @@ def _look(port: int) -> list[Heard]:
         said = (judgement.word, judgement.why) if judgement is not None else ("", "")
         return Heard(one.socket.address, one.socket.transport, owner_text(one.owners), *said)
 
-    return [heard(one) for one in listening() if one.socket.port == port]
+    seen = Machine(load(), open_programs(), _unsaid).look()
+    return [heard(one) for one in seen.listeners if one.socket.port == port]
 
 
-def _text_log(write: Callable[[str], None]) -> Callable[[Mapping[str, object]], None]:
-    return lambda facts: write(" ".join(f"{key}={_quoted(value)}" for key, value in facts.items()))
+def _listeners() -> Document:
+    """The document that ``portlore listening --json`` prints."""
+    book = load()
+    seen = Machine(book, open_programs(), _unsaid).look()
+    head = {"snapshot": book.snapshot, "host": platform.node(), "asked": ASKED, "notes": list(seen.notes)}
+    return Document(head, (("listeners", encoded(seen.listeners)),))
 
 
-def _quoted(value: object) -> str:
-    text = str(value)
-    return json.dumps(text) if " " in text or '"' in text or not text else text
+def _unsaid(text: str) -> None:
+    """What the command would tell the user."""
 
 
-def _json_log(write: Journal) -> Callable[[Mapping[str, object]], None]:
+def _open_log(plan: Plan) -> tuple[Log, Callable[[], None]]:
+    """The log of this process, what its libraries say in it, and what ends it."""
+    journal = Journal("portlore-web")
+    log = _json_log(journal) if plan.log_format == "json" else _text_log(journal)
+    logging.getLogger().addHandler(_Overheard(log))
+    return log, journal.close
+
+
+class _Overheard(logging.Handler):
+    """Brings what libraries log into the log, in its form."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A record of theirs, in one line."""
+        told = {"fault": record.name, "what": record.getMessage().strip()}
+        error = record.exc_info[1] if record.exc_info else None
+        self._log({**told, "why": f"{type(error).__name__}: {error}"} if error else told)
+
+
+def _text_log(write: Callable[[str], None]) -> Log:
     def log(facts: Mapping[str, object]) -> None:
-        write.line(json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **facts}))
+        told = [f"{key}={value if type(value) is not str else _quoted(value)}" for key, value in facts.items()]
+        write(" ".join(told))
 
     return log
 
 
+def _quoted(text: str) -> str:
+    return json.dumps(text) if " " in text or '"' in text or not text else text
+
+
+def _json_log(write: Journal) -> Log:
+    return lambda facts: write.line(_json_line(facts))
+
+
+def _json_line(facts: Mapping[str, object]) -> str:
+    return json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **facts})
+
+
 def app_of_worker() -> App:
     """What a worker process serves, as its environment says."""
-    return make_app(Plan(**json.loads(os.environ[PLAN])))
+    app = make_app(Plan(**json.loads(os.environ[PLAN])))
+    gc.freeze()
+    return app
 
 
 def serve(plan: Plan, say: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; :class:`HostError` when the address is taken or not ours."""
+    """Serve until SIGTERM or SIGINT; :class:`HostError` when the address is taken or not ours, or the database away."""
+    gc.enable()  # the command, which usually ends soon, goes without
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # uvicorn raises it again at its end
+    door = _door(plan)
+    try:
+        app: App | str = make_app(plan)
+        if plan.workers > 1:  # each makes its own; this one was to see that it can be done
+            os.environ[PLAN] = json.dumps({name: getattr(plan, name) for name in plan.__fields__})
+            app = "portlore.web.running:app_of_worker"
+        gc.collect()
+        gc.freeze()
+        host = f"[{plan.listen}]" if door.family == socket.AF_INET6 else plan.listen
+        address = f"http://{host}:{door.getsockname()[1]}/"
+        in_json = plan.log_format == "json"
+        say(_json_line({"serving": address}) if in_json else f"portlore: serving {address} (Ctrl-C ends)")
+        _run(app, door, plan)
+    except KeyboardInterrupt:
+        return
+    finally:
+        door.close()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(app: App | str, door: socket.socket, plan: Plan) -> None:
+    _have_descriptors()
+    config = uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        http=Patient,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=IDLE,
+        timeout_graceful_shutdown=GRACE,
+        workers=plan.workers,
+    )
+    if plan.workers > 1:
+        from uvicorn.supervisors import Multiprocess
+
+        Multiprocess(config, sockets=[door]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[door])
+
+
+def _door(plan: Plan) -> socket.socket:
     asked = f"listening on {plan.listen}:{plan.port}"
     family = socket.AF_INET6 if ":" in plan.listen else socket.AF_INET
     try:
         door = socket.create_server((plan.listen, plan.port), family=family, backlog=1024)
+        door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited; asyncio sets it for another proto alone
     except PermissionError:
         raise HostError(asked, "ports below 1024 are root's", "choose another --port") from None
     except OSError as error:
         do = "see who has it with `portlore listening`, or choose another --port"
         raise HostError(asked, error.strerror or str(error), do) from None
-    host = f"[{plan.listen}]" if family == socket.AF_INET6 else plan.listen
-    say(f"portlore: serving http://{host}:{door.getsockname()[1]}/ (Ctrl-C ends)")
-    os.environ[PLAN] = json.dumps({name: getattr(plan, name) for name in plan.__fields__})
-    config = uvicorn.Config(
-        "portlore.web.running:app_of_worker",
-        factory=True,
-        http=_protocol(),
-        lifespan="on",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        limit_concurrency=1000,
-        timeout_keep_alive=20,
-        timeout_graceful_shutdown=GRACE,
-        workers=plan.workers,
-    )
-    server = uvicorn.Server(config)
+    return door
+
+
+def _have_descriptors() -> None:
+    """A descriptor for every connection, where the system gives as many."""
     try:
-        if plan.workers > 1:
-            from uvicorn.supervisors import Multiprocess
-
-            Multiprocess(config, sockets=[door]).run()
-        else:
-            server.run(sockets=[door])
-    except KeyboardInterrupt:
+        import resource
+    except ImportError:  # Windows, which has no such limit
         return
-    finally:
-        door.close()
-
-
-def _protocol() -> type:
-    """Uvicorn's protocol on httptools, which hangs up on who does not get to the end of a request's head in time."""
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-    class Patient(HttpToolsProtocol):
-        def connection_made(self, transport):  # type: ignore[no-untyped-def]
-            super().connection_made(transport)
-            self.loop.call_later(HEAD_PATIENCE, self._hang_up_unless_asked)
-
-        def _hang_up_unless_asked(self) -> None:
-            cycle: object = self.cycle  # of the first request; uvicorn declares it, and sets it to None until then
-            if cycle is None and not self.transport.is_closing():
-                self.transport.close()
-
-    return Patient
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + KEPT_BACK
+    if 0 <= soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))

@@ -137,6 +137,7 @@ class Search(Strict):
 class History(Strict):
     """A page of changes, oldest first. ``next``: the offset of the page after it."""
 
+    snapshot: str
     query: str
     changes: list[Change]
     next: int | None
@@ -145,13 +146,33 @@ class History(Strict):
 class Batch(Strict):
     """Many questions at once."""
 
-    queries: list[str] = Field(max_length=10_000, examples=[["703", "53/udp", "ssh"]])
+    queries: list[str] = Field(max_length=10_000, examples=[["47808/tcp"]])
 
 
 class Listeners(Strict):
-    """What listens on this machine: as ``portlore listening --json`` prints it."""
+    """What listens on this machine: as ``portlore listening --json`` prints it. ``notes``: what could not be seen."""
 
+    snapshot: str
+    host: str
+    asked: dict[str, object]
+    notes: list[str]
     listeners: list[dict[str, object]]
+
+
+LISTENING: dict[str, object] = {  # an example
+    "snapshot": "2026-08-17",
+    "host": "example",
+    "asked": {},
+    "notes": [],
+    "listeners": [
+        {
+            "port": 22, "transport": "tcp", "address": "0.0.0.0", "family": "ipv4", "device": None,  # noqa: S104
+            "exposure": "all", "state": "listen", "peer": None, "namespace": None, "owners": [],
+            "said": {"status": "assigned", "names": ["ssh"], "claims": []},
+            "judgement": "unknown", "unexpected": False, "why": "its owner cannot be seen",
+        }
+    ],
+}  # fmt: skip
 
 
 class Problem(Strict):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Make = Callable[["Site", str, Mapping[str, str], Words], "Value | None"]
 
 KEPT = 20_000  # rendered pages in memory
-MOST_BYTES = 24 << 20  # of them together
+MOST_BYTES = 16 << 20  # of them together
 LONGEST_QUERY = 200  # characters of a search
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 
@@ -139,7 +139,7 @@ class Site:
 
     def known(self, path: str, query: Mapping[str, str]) -> Answer | None:
         """An answer that has been made before and still holds."""
-        return self._kept.get((path, query.get("until", "")))
+        return self._kept.get(_key(path, query))
 
     def get(
         self,
@@ -170,7 +170,7 @@ class Site:
             return self.problem(404, code, unquote(rest[:80]), as_json=as_json)
         if rest.endswith("/") and part:
             return Answer(301, "text/plain", b"", location=f"{self.links.root}{code}/{rest.rstrip('/')}")
-        key = (path, query.get("until", ""))
+        key = _key(path, query)
         if listeners is None and (known := self._kept.get(key)):
             return known
         try:
@@ -215,7 +215,7 @@ class Site:
         self, status: int, code: str, asked: str, error: PortloreError | None = None, *, as_json: bool = False
     ) -> Answer:
         """A page that says what went wrong, in the reader's language."""
-        page = error_page(status, _shown(asked), words(code))
+        page = error_page(status, _shown(asked), words(code), miswritten=error is not None)
         if as_json:
             return whole(status, "application/json", page_json(page).encode(), code, "")
         kind = Kind("error.html", _only(lambda site, said: page), indexed=False)
@@ -223,6 +223,8 @@ class Site:
 
     def _keep(self, key: tuple[str, str], answer: Answer) -> None:
         with self._room:
+            if key in self._kept:  # another thread was first
+                return
             self._kept[key] = answer
             self._bytes += len(answer.body) + len(answer.packed)
             while len(self._kept) > KEPT or self._bytes > MOST_BYTES:
@@ -235,6 +237,11 @@ def whole(status: int, kind: str, body: bytes, code: str = "", path: str = "") -
     packed = gzip.compress(body, 5, mtime=0) if len(body) > 1024 else b""
     etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     return Answer(status, kind, body, etag, packed=packed, language=code, path=path)
+
+
+def _key(path: str, query: Mapping[str, str]) -> tuple[str, str]:
+    """What an answer is kept under: its path, and the one field that a page of those that are kept looks at."""
+    return path, query.get("until", "") if path[4:].startswith("changes") else ""
 
 
 def _shown(text: str) -> str:

@@ -6,6 +6,7 @@ One vote a visitor a page, changeable. Every call is one transaction; a database
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
@@ -20,10 +21,11 @@ from sqlalchemy import (
     event,
     func,
     insert,
+    make_url,
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from portlore.errors import HostError
 from portlore.value import Value
@@ -32,10 +34,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from sqlalchemy import Engine
+    from sqlalchemy import URL, Engine
 
 FACES = {"sad": 0, "unsure": 1, "happy": 2}
-LOCK_PATIENCE = 5  # seconds to wait for a lock, or for a connection
+PATIENCE = 3  # seconds to wait for a lock, or for one answer of a server: a vote asks twice, and is shown a page then
+FILE = "feedback.db"  # in the user's data directory, where no other is named
 metadata = MetaData()
 votes = Table(
     "votes",
@@ -64,16 +67,29 @@ class Tally(Value):
 
 
 class Votes:
-    """The votes at a database address such as ``sqlite:////var/lib/portlore/feedback.db`` or ``postgresql://…``."""
+    """The votes at a database address such as ``sqlite:////var/lib/portlore/feedback.db`` or ``postgresql://…``.
 
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._asked = f"the feedback database {address.partition('@')[2] or address}"  # never a password
+    ``make``: with its tables, where it has none yet; else a file that is not there is a :class:`HostError`.
+    """
+
+    def __init__(self, address: str, *, make: bool = True) -> None:
+        self._asked = "the feedback database"
         try:
-            self._engine = _engine(address)
-            metadata.create_all(self._engine)
+            url = _parsed(address)
+            self._asked += f" {url.host}/{url.database}" if url.host else f" {url.database}"  # never a password
+            if not make and url.drivername == "sqlite" and not Path(url.database or "").exists():
+                raise self._failure(FileNotFoundError("there is no such file"))
+            self._engine = _engine(url)
+            if make:
+                self._make()
         except (SQLAlchemyError, ImportError, ValueError, OSError) as error:
             raise self._failure(error) from None
+
+    def _make(self) -> None:
+        try:
+            metadata.create_all(self._engine)
+        except SQLAlchemyError:  # perhaps another server was first
+            metadata.create_all(self._engine)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -132,18 +148,32 @@ class Votes:
         return [Tally(p, on, int(a), int(b), int(c), round(float(s), 3), int(t)) for p, on, a, b, c, s, t in found]
 
     def _failure(self, error: Exception) -> HostError:
-        found = str(getattr(error, "orig", None) or error).splitlines()[0][:200] if str(error) else type(error).__name__
-        return HostError(self._asked, found, "see that it runs and may be written, or name another with --feedback")
-
-
-def _engine(address: str) -> Engine:
-    if address.startswith("postgresql://"):
-        address = "postgresql+pg8000://" + address.removeprefix("postgresql://")
-    if not address.startswith("sqlite:"):
-        return create_engine(
-            address, pool_pre_ping=True, pool_timeout=LOCK_PATIENCE, connect_args={"timeout": LOCK_PATIENCE}
+        return HostError(
+            self._asked, _told(error), "see that it runs and may be written, or name another with --feedback"
         )
-    engine = create_engine(address, connect_args={"timeout": LOCK_PATIENCE})
+
+
+def _told(error: Exception) -> str:
+    """What a database says of its fault, in one line; of an address that is none, nothing of it."""
+    if isinstance(error, ArgumentError):
+        return "its address is none of SQLite or PostgreSQL"
+    original = getattr(error, "orig", None) or error
+    fields = original.args[0] if original.args else ""
+    text = str(fields.get("M", fields) if isinstance(fields, dict) else original)  # PostgreSQL's fields, by letter
+    return text.splitlines()[0][:200] if text else type(original).__name__
+
+
+def _parsed(address: str) -> URL:
+    url = make_url(address)
+    if url.drivername in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+pg8000")
+    return url
+
+
+def _engine(url: URL) -> Engine:
+    if not url.drivername.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_timeout=PATIENCE, connect_args={"timeout": PATIENCE})
+    engine = create_engine(url, connect_args={"timeout": PATIENCE})
 
     @event.listens_for(engine, "connect")
     def durable(connection: Any, record: object) -> None:

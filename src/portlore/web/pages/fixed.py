@@ -102,21 +102,31 @@ class ErrorPage(Value):
 
 
 PROBLEMS = {
-    400: (N_("This cannot be answered"), N_("Ports go from 0 to 65535; names have letters, digits and hyphens.")),
+    400: (
+        N_("This cannot be answered"),
+        N_(
+            "Ports go from 0 to 65535, ranges from the lower to the higher port; names have letters, digits and"
+            " hyphens."
+        ),
+    ),
     403: (N_("Not allowed"), N_("This needs the token that the server printed when it started.")),
     404: (N_("There is no such page"), N_("Look for a port or a name in the search field above.")),
     405: (N_("Not allowed"), N_("Pages are read; only the feedback form is sent.")),
     413: (N_("Too much at once"), N_("Ask for less in one request.")),
     414: (N_("Too much at once"), N_("Ask for less in one request.")),
+    408: (N_("Not available now"), N_("Try again in a moment; the pages themselves still work.")),
+    431: (N_("Too much at once"), N_("Ask for less in one request.")),
     429: (N_("Too often"), N_("Wait a minute, then try again.")),
     500: (N_("Something went wrong here"), N_("It is our fault, not yours. Try again; if it stays, tell us.")),
     503: (N_("Not available now"), N_("Try again in a moment; the pages themselves still work.")),
 }
 
 
-def error_page(status: int, asked: str, words: Words) -> ErrorPage:
-    """A problem, in the reader's language. ``asked``: the path or word that it is about."""
+def error_page(status: int, asked: str, words: Words, *, miswritten: bool = False) -> ErrorPage:
+    """A problem, in the reader's language. ``asked``: the path or word it is about, ``miswritten`` or not there."""
     title, remedy = PROBLEMS.get(status, PROBLEMS[500 if status >= 500 else 400])
+    if miswritten:
+        remedy = PROBLEMS[400][1]
     summary = words.say("Asked for: {asked}", asked=asked) if asked else ""
     return ErrorPage(words.language.code, words.say(title), summary, words.say(remedy), status)
 

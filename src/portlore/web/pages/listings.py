@@ -6,7 +6,7 @@ from portlore.chronicle import between
 from portlore.model import ChangeKind, Status
 from portlore.searching import search_book
 from portlore.value import Value
-from portlore.web.pages.port import happened
+from portlore.web.pages.port import happened, happened_between
 from portlore.web.pages.terms import STATUSES, VERDICTS, term
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NEWS = 20  # snapshots with news on a page
 PAGE = 20  # hits of a search on a page
-FIRST_STATES = ("unassigned", "no-entry")
+READ = ("registry", "history", "claims")  # the sources that pages are made of: this machine's own lists are not
 
 
 class Hit(Value):
@@ -118,8 +118,8 @@ def changes_page(book: Book, changes: Sequence[Change], words: Words, until: str
     latest = sorted(grouped, key=lambda days: (days[1], days[0]), reverse=True)
     news = []
     for older, newer in latest[:NEWS]:
-        when = words.say("between {older} and {newer}", older=words.day(older), newer=words.day(newer))
-        news.append(News(older, newer, when, tuple(_news(grouped[older, newer], words))))
+        items = tuple(_news(grouped[older, newer], words))
+        news.append(News(older, newer, happened_between((older, newer), words), items))
     return ChangesPage(
         words.language.code,
         words.say("Registry news"),
@@ -144,7 +144,7 @@ class Ghost(Value):
     port: int
     names: tuple[str, ...]
     word: str
-    until: str
+    when: str
 
 
 class GhostsPage(Value):
@@ -174,7 +174,7 @@ def _ghosts(book: Book, words: Words) -> Iterable[Ghost]:
             if any(one.status is Status.ASSIGNED for one in facts):
                 continue
             lost = [
-                (change.before, change.between[1])
+                (change.before, change.between)
                 for one in facts
                 for change in one.history
                 if change.kind in (ChangeKind.REMOVED, ChangeKind.NAME_REMOVED, ChangeKind.STATUS)
@@ -183,7 +183,8 @@ def _ghosts(book: Book, words: Words) -> Iterable[Ghost]:
             if lost:
                 word = term(STATUSES, facts[0].status, words)
                 names = tuple(dict.fromkeys(name for name, _ in lost))
-                yield Ghost(port, names, word, words.day(max(day for _, day in lost)))
+                days = max((days for _, days in lost), key=lambda days: days[1])
+                yield Ghost(port, names, word, happened_between(days, words))
 
 
 class Provenance(Value):
@@ -206,7 +207,7 @@ class AboutPage(Value):
 
 
 def about_page(rows: Sequence[dict[str, str]], words: Words) -> AboutPage:
-    """The page about the site; ``rows``: as ``portlore sources`` prints them."""
+    """The page about the site; ``rows``: as ``portlore sources`` prints them, of which this machine's are left out."""
     say = words.say
     explained = (
         ("confirmed", say("A source that should know says so, and nothing read speaks against it.")),
@@ -227,8 +228,11 @@ def about_page(rows: Sequence[dict[str, str]], words: Words) -> AboutPage:
                 "Claims are statements that the registry does not make. Each names where it was read; the words are"
                 " ours and in English, the verdict says how far to trust it. A claim never changes a port's status."
             ),
-            say("Portlore is free software under the Apache License 2.0. Nothing on this site asks another host."),
+            say(
+                "Portlore is free software under the Apache License 2.0. No page of this site loads anything from"
+                " another host."
+            ),
         ),
-        tuple(Provenance(row["source"], words.day(row["date"]), row["text"]) for row in rows),
+        tuple(Provenance(row["source"], words.day(row["date"]), row["text"]) for row in rows if row["source"] in READ),
         tuple((term(VERDICTS, code, words), text) for code, text in explained),
     )

@@ -42,7 +42,7 @@ class Notes:
         if known is None:
             web = source.url.startswith(("https://", "http://"))
             how = self._words.say(HOW[source.how]) if source.how in HOW else source.how
-            read = ", ".join(part for part in (how, self._words.day(source.retrieved)) if part)
+            read = self._words.row([part for part in (how, self._words.day(source.retrieved)) if part])
             number = len(self._found) + 1
             known = Footnote(number, source.title, source.url if web else "", "" if web else source.url, read)
             self._found[key] = known

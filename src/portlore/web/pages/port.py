@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from portlore.model import ChangeKind, PortKind, Status, Verdict
 from portlore.render.meaning import TAKING, told_once
 from portlore.render.page import width_of
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 NEAR, AROUND = 64, 512  # ports: claims on wider ranges are told in fewer words, on still wider ones only counted
 NEIGHBOURS = 3  # on each side
 LAST = 65535
-OPEN = (Status.UNASSIGNED, Status.NO_ENTRY, Status.DE_REGISTERED)
+EPHEMERAL_FIRST = 32768  # Linux: ip_local_port_range, ip(7)
+OPEN = (Status.UNASSIGNED, Status.NO_ENTRY)
 
 
 class StatusRow(Value):
@@ -129,24 +132,26 @@ def port_page(book: Book, port: int, words: Words) -> PortPage:
         first,
         last,
         tuple(binding(facts[0].kind, port, words)),
-        tuple(use(claim, words, notes) for claim in near if not is_story(claim)),
+        tuple(use(claim, words, notes) for claim in _present_first(near)),
         tuple(use(claim, words, notes) for claim in near if is_story(claim)),
         tuple(use(claim, words, notes) for claim in around),
-        words.count("One more claim speaks of a wider range.", "{n} more claims speak of wider ranges.", wider)
-        if wider
-        else "",
+        words.count("One claim speaks of a wider range.", "{n} claims speak of wider ranges.", wider) if wider else "",
         tuple(_history(facts, words)),
         tuple(meaning(facts, words)),
-        tuple(Check(system, text.format(n=port)) for system, text in CHECKS),
+        tuple(Check(system, text.format(n=port)) for system, text in CHECKS) if port else (),
         tuple(_neighbours(book, port, words)),
         notes.all(),
     )
 
 
+def _present_first(claims: Sequence[Claim]) -> list[Claim]:
+    return sorted((one for one in claims if not is_story(one)), key=lambda one: one.kind not in TAKING)
+
+
 CHECKS = (
-    ("Linux", "ss -tulpn 'sport = :{n}'"),
+    ("Linux", "sudo ss -tulpn 'sport = :{n}'"),
     ("Linux, macOS", "sudo lsof -nP -i :{n}"),
-    ("Windows", "netstat -ano | findstr :{n}"),
+    ("Windows", 'netstat -ano | findstr /c:":{n} "'),
     ("nmap", "nmap -sV -p {n} 127.0.0.1"),
     ("Portlore", "portlore listening {n}"),
 )
@@ -165,10 +170,10 @@ def binding(kind: PortKind, port: int, words: Words) -> list[str]:
     match kind:
         case PortKind.SYSTEM:
             return [
-                say("A system port (0-1023): meant for well-known services."),
+                say("System ports (0-1023) are meant for well-known services."),
                 say(
-                    "On Linux a program needs root or the capability CAP_NET_BIND_SERVICE to listen here, unless the"
-                    " setting net.ipv4.ip_unprivileged_port_start is not higher than this number."
+                    "On Linux a program needs root or the capability CAP_NET_BIND_SERVICE to listen on ports below"
+                    " net.ipv4.ip_unprivileged_port_start: 1024 by default, often 0 in containers."
                 ),
                 say(
                     "On macOS, since 10.14, any program may listen here on all addresses at once; on a single address"
@@ -176,17 +181,23 @@ def binding(kind: PortKind, port: int, words: Words) -> list[str]:
                 ),
             ]
         case PortKind.USER:
-            return [
-                say("A user port (1024-49151): any program may listen here, on every system, without special rights.")
-            ]
+            first = say(
+                "User ports (1024-49151) are for services of all kinds; by default any program may listen here, without"
+                " special rights."
+            )
+            return [first, _momentary(words)] if port >= EPHEMERAL_FIRST else [first]
         case PortKind.DYNAMIC:
             return [
-                say("A dynamic port (49152-65535): never assigned to anybody (RFC 6335, section 6)."),
-                say(
-                    "Systems take such ports for a moment, as the near end of outgoing connections; Linux by default"
-                    " from 32768 to 60999, macOS and Windows from 49152 on. A service here can find its number taken."
-                ),
+                say("Dynamic ports (49152-65535) are never assigned to anybody (RFC 6335, section 6)."),
+                _momentary(words),
             ]
+
+
+def _momentary(words: Words) -> str:
+    return words.say(
+        "Systems take such ports for a moment, as the local end of outgoing connections; Linux by default"
+        " from 32768 to 60999, macOS and Windows from 49152 on. A service here can find its number taken."
+    )
 
 
 def meaning(facts: Sequence[PortFacts], words: Words) -> list[str]:
@@ -194,11 +205,17 @@ def meaning(facts: Sequence[PortFacts], words: Words) -> list[str]:
     say, told = words.say, []
     statuses = {f.status for f in facts}
     kind = facts[0].kind
-    free = [f.transport for f in facts if f.status in OPEN]
-    if free and kind is not PortKind.DYNAMIC:
+    free = [f for f in facts if f.status in OPEN]
+    if kind is PortKind.DYNAMIC:
         told.append(
-            say("Unassigned means that nobody has asked for it, or that it was given back; it does not mean unused.")
+            say(
+                "Nobody can apply for a dynamic port. A program may take any that is free, but must not count on a"
+                " particular one (RFC 6335, section 8.1.2)."
+            )
         )
+    if free:
+        if Status.ASSIGNED not in statuses:
+            told.append(say("Unassigned means that nobody holds the number, not that nobody uses it."))
         told.append(
             say(
                 "Anybody may apply to IANA. For a system port the IETF has to agree (IETF Review or IESG Approval, RFC"
@@ -207,7 +224,9 @@ def meaning(facts: Sequence[PortFacts], words: Words) -> list[str]:
             if kind is PortKind.SYSTEM
             else say("Anybody may apply to IANA; for a user port an expert looks at it (RFC 6335, section 8.1.2).")
         )
-        told.append(say("Open for registration on {transports}.", transports=words.list([t.upper() for t in free])))
+        told.append(
+            say("Open for registration on {transports}.", transports=words.list([f.transport.upper() for f in free]))
+        )
         told.append(
             say(
                 "If it is assigned later, whatever uses it now is on somebody else's port: firewalls and scanners will"
@@ -216,11 +235,18 @@ def meaning(facts: Sequence[PortFacts], words: Words) -> list[str]:
         )
     if Status.RESERVED in statuses:
         told.append(say("Reserved: not open to registration without a special reason (RFC 6335, section 6)."))
-    taking = [c for c in told_once(facts) if c.verdict is Verdict.CONFIRMED and c.kind in TAKING and c.ports.isdigit()]
-    if taking and statuses & set(OPEN):
-        told.append(say("It is not free in practice: the uses above took it without registering, and can meet yours."))
+    if Status.DE_REGISTERED in statuses:
+        told.append(
+            say(
+                "Given back: nobody else gets it before all other ports of its range are taken (RFC 6335, section 8.2)."
+            )
+        )
+    if any(c.verdict is Verdict.CONFIRMED and c.kind in TAKING and c.ports.isdigit() for c in told_once(free)):
+        told.append(
+            say("It is not free in practice: the uses above took it without registering, and can collide with yours.")
+        )
     if Status.ASSIGNED in statuses:
-        told.append(say("Assigned says who may use the number, not what is listening there: look before you trust it."))
+        told.append(say("Assigned says who holds the number, not what is listening there: look before you trust it."))
     return told
 
 
@@ -243,29 +269,46 @@ def about(given: Assignment, book: Book, words: Words) -> Iterable[str]:
     """Who has a name since when, in short sentences."""
     if given.alias_of:
         yield words.say("Another name for {name}.", name=given.alias_of)
-    who = given.assignee.strip("[]").replace("][", ", ").replace("_", " ")
-    of = book.registry.organisation(given.assignee)
-    if who:
-        yield words.say("Assigned to {who}.", who=f"{who} ({of})" if of and of != who else who)
+    if given.assignee:
+        who = assignee_of(given.assignee, book.registry.organisation(given.assignee))
+        yield words.say("Assigned to {who}.", who=who.rstrip("."))
     if given.registered:
         yield words.say("Registered: {day}.", day=words.day(given.registered))
     if given.modified:
         yield words.say("Modified: {day}.", day=words.day(given.modified))
     if given.references:
-        yield words.say("Described in {documents}.", documents=words.list(given.references))
+        yield words.say(
+            "Described in {documents}.",
+            documents=words.list([re.sub(r"^RFC(?=\d)", "RFC ", one) for one in given.references]),
+        )
     if given.has_unauthorized_use:
         yield words.say("The registry notes that others use it without authorisation.")
 
 
-def use(claim: Claim, words: Words, notes: Notes) -> Use:
-    """A claim as the page shows it."""
+def assignee_of(identifier: str, organisation: str) -> str:
+    """People's names from the registry's identifier of them, such as ``[Oracle_6]`` or ``[Dave_Katz][Dave_Ward]``.
+
+    ``organisation``: what the registry calls them in full, or whom they are of; the names alone where it says the same.
+    """
+    parts = [re.sub(r"_\d+$", "", part).strip("_").replace("_", " ") for part in identifier.strip("[]").split("][")]
+    who = ", ".join(parts)
+    plain, full = who.casefold(), organisation.casefold()
+    if not organisation or plain == full:
+        return who
+    same = set(re.findall(r"\w+", plain)) & set(re.findall(r"\w+", full))
+    return organisation if same or plain.startswith(full) or full.startswith(plain) else f"{who} ({organisation})"
+
+
+def use(claim: Claim, words: Words, notes: Notes, *, elsewhere: bool = False) -> Use:
+    """A claim as a page shows it; ``elsewhere``: on a page that is not its port's, and has to say which one is."""
+    transport = claim.transport.upper()
     return Use(
         claim.name,
         claim.kind,
         term(KINDS, claim.kind, words),
         claim.verdict,
         term(VERDICTS, claim.verdict, words),
-        claim.transport.upper() if claim.ports.isdigit() else f"{claim.transport.upper()} {claim.ports}",
+        f"{transport} {claim.ports}" if elsewhere or not claim.ports.isdigit() else transport,
         era(claim, words),
         claim.statement,
         claim.why,
@@ -293,9 +336,13 @@ def _history(facts: Sequence[PortFacts], words: Words) -> Iterable[Event]:
         for change in one.history:
             if change.kind is not ChangeKind.FIELD:
                 seen.setdefault((change.between, happened(change, words)), []).append(one.transport)
-    for (between, what), on in sorted(seen.items()):
-        older, newer = (words.day(day) for day in between)
-        yield Event(words.say("between {older} and {newer}", older=older, newer=newer), what, tuple(on))
+    for (between, what), on in sorted(seen.items(), key=lambda event: event[0][0]):
+        yield Event(happened_between(between, words), what, tuple(on))
+
+
+def happened_between(days: tuple[str, str], words: Words) -> str:
+    """When a change was made: between two dated states of the registry."""
+    return words.say("Between {older} and {newer}", older=words.day(days[0]), newer=words.day(days[1]))
 
 
 def happened(change: Change, words: Words) -> str:

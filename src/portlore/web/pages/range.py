@@ -27,14 +27,14 @@ SHOWN = 512  # ports listed on one page; a wider range lists the ranges in it in
 
 
 class Count(Value):
-    """How many ports of a range have a status on a transport."""
+    """How many ports of a range have a status on a transport. ``shown``, ``share``: as the language writes them."""
 
     transport: str
     status: str
     word: str
     number: int
     shown: str
-    percent: int
+    share: str
 
 
 class Member(Value):
@@ -81,12 +81,13 @@ def range_page(book: Book, ports: PortRange, words: Words) -> RangePage:
         ports.first,
         ports.last,
         words.say("Ports {first}-{last}", first=ports.first, last=ports.last),
-        words.say(
-            "{first}-{last}: {ports} ports; {free} of them are officially nobody's.",
+        words.count(
+            "{first}-{last}: {n} of {ports} ports is officially nobody's.",
+            "{first}-{last}: {n} of {ports} ports are officially nobody's.",
+            free,
             first=ports.first,
             last=ports.last,
             ports=words.number(len(ports)),
-            free=words.number(free),
         ),
         book.snapshot,
         words.day(book.snapshot),
@@ -112,7 +113,7 @@ def _runs(book: Book, ports: PortRange) -> Iterable[Run]:
 
 def _gaps(runs: Sequence[Run]) -> Iterable[PortRange]:
     """Where nobody has anything on either transport."""
-    for is_free, some in groupby(runs, key=lambda run: all(one.status is Status.UNASSIGNED for one in run[1])):
+    for is_free, some in groupby(runs, key=lambda run: all(one.status in FREE for one in run[1])):
         if is_free:
             group = [run for run, _ in some]
             yield PortRange(group[0].first, group[-1].last)
@@ -125,7 +126,7 @@ def _counts(runs: Sequence[Run], size: int, words: Words) -> Iterable[Count]:
             counts[both[at].status] = counts.get(both[at].status, 0) + len(run)
         for status in STATUSES:
             if found := counts.get(status):
-                share = round(100 * found / size)
+                share = words.percent(found, size)
                 yield Count(transport, status, term(STATUSES, status, words), found, words.number(found), share)
 
 

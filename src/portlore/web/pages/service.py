@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portlore.model import PortRange
 from portlore.value import Value
 from portlore.web.pages.notes import Footnote, Notes
 from portlore.web.pages.port import Use, about, use
@@ -61,7 +62,7 @@ def service_page(book: Book, name: str, words: Words) -> ServicePage | None:
         summary = words.count(
             "{name} is registered for port {ports}.",
             "{name} is registered for the ports {ports}.",
-            len(ports),
+            sum(len(PortRange.parse(one)) for one in ports),
             name=shown,
             ports=words.list(ports),
         )
@@ -80,6 +81,6 @@ def service_page(book: Book, name: str, words: Words) -> ServicePage | None:
         book.snapshot,
         words.day(book.snapshot),
         places,
-        tuple(use(claim, words, notes) for claim in claims[:MOST]),
+        tuple(use(claim, words, notes, elsewhere=True) for claim in claims[:MOST]),
         notes.all(),
     )

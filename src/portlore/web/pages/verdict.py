@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from portlore.web.words import Words
 
 FEW = 3  # names in the sentence
+AS_SOURCE = "(source port)"  # so end the names of claims on ports that connections come from: nothing serves there
 
 
 def is_story(claim: Claim) -> bool:
@@ -27,12 +28,13 @@ def is_story(claim: Claim) -> bool:
 def verdict(facts: Sequence[PortFacts], words: Words) -> str:
     """The sentence at the head of the page."""
     port = facts[0].port
-    names = list(dict.fromkeys(a.name for f in facts[:2] for a in f.assignments[:1] if a.name))
+    names = list(dict.fromkeys(a.name for f in facts for a in f.assignments if a.name and a.alias_of is None))
     claims = told_once(facts)
-    kept = [c for c in claims if not is_story(c) and c.kind in TAKING and c.ports.isdigit()]
-    confirmed = [c.name for c in kept if c.verdict is Verdict.CONFIRMED] or [c.name for c in kept]
     known = {name.lower() for name in names}
-    uses = [name for name in dict.fromkeys(confirmed) if name.lower() not in known]
+    kept = [c for c in claims if not is_story(c) and c.kind in TAKING and c.ports.isdigit() and port]  # 0 is nowhere
+    confirmed = [c.name for c in kept if c.verdict is Verdict.CONFIRMED and c.name.lower() not in known]
+    serving = [name for name in confirmed if not name.endswith(AS_SOURCE)]
+    uses = list(dict.fromkeys(serving or confirmed))
     wrong = [c.name for c in claims if c.verdict is Verdict.CONTRADICTED and c.ports.isdigit()]
     false = [name for name in dict.fromkeys(wrong) if " " not in name]  # others are sentences, not names
     values = {
@@ -63,11 +65,11 @@ def _whose(facts: Sequence[PortFacts], names: Sequence[str]) -> str:
 
 SENTENCES: dict[tuple[str, int, bool], str] = {
     ("named", 0, False): N_("{port}: officially {names}."),
-    ("named", 1, False): N_("{port}: officially {names}; also used by {uses}."),
-    ("named", 2, False): N_("{port}: officially {names}; also used by {uses} and {more} more."),
+    ("named", 1, False): N_("{port}: officially {names}; used by {uses}."),
+    ("named", 2, False): N_("{port}: officially {names}; used by {uses} and {more} more."),
     ("named", 0, True): N_("{port}: officially {names}; not {false}."),
-    ("named", 1, True): N_("{port}: officially {names}; also used by {uses}; not {false}."),
-    ("named", 2, True): N_("{port}: officially {names}; also used by {uses} and {more} more; not {false}."),
+    ("named", 1, True): N_("{port}: officially {names}; used by {uses}; not {false}."),
+    ("named", 2, True): N_("{port}: officially {names}; used by {uses} and {more} more; not {false}."),
     ("nameless", 0, False): N_("{port}: officially for private use, without a name."),
     ("nameless", 1, False): N_("{port}: officially for private use, without a name; used by {uses}."),
     ("nameless", 2, False): N_("{port}: officially for private use, without a name; used by {uses} and {more} more."),

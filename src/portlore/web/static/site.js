@@ -3,7 +3,13 @@
 const form = document.querySelector("header form");
 const box = form.elements.q;
 if (form.dataset.suggest) {
-  const list = document.createElement("ul");
+  const start = new URL(form.action).pathname.replace(/search$/, "");
+  const itself = (words) => { // the page of a number or of a range, which needs no search
+    const [first, last = first, more] = words.split("-").map((part) => (/^\s*\d{1,5}\s*$/.test(part) ? Number(part) : NaN));
+    if (more !== undefined || !(first <= last && last < 65536)) return "";
+    return first < last ? `ranges/${first}-${last}` : `ports/${first}`;
+  };
+  const list = document.createElement("div");
   list.className = "suggest";
   list.id = "suggest";
   list.setAttribute("role", "listbox");
@@ -37,29 +43,39 @@ if (form.dataset.suggest) {
       hits = (await answer.json()).hits;
     } catch { return; }
     if (mine !== asked) return;
+    if (itself(words)) hits.unshift({ path: itself(words), name: words, ports: "" });
     list.replaceChildren(...hits.map((hit, n) => {
-      const row = document.createElement("li"), link = document.createElement("a");
-      row.id = `hit-${n}`;
-      row.setAttribute("role", "option");
-      row.setAttribute("aria-selected", "false");
-      link.href = new URL(form.action).pathname.replace(/search\/?$/, "") + hit.path;
+      const link = document.createElement("a");
+      link.id = `hit-${n}`;
+      link.setAttribute("role", "option");
+      link.setAttribute("aria-selected", "false");
+      link.href = start + hit.path;
       link.tabIndex = -1;
-      link.textContent = [hit.name, hit.ports && `${hit.ports}/${hit.transport}`].filter(Boolean).join("  ");
-      row.append(link);
-      return row;
+      for (const text of [hit.name, hit.ports && `${hit.ports} ${hit.transport.toUpperCase()}`].filter(Boolean)) {
+        const part = document.createElement("bdi");
+        part.textContent = text;
+        link.append(part, " ");
+      }
+      return link;
     }));
     chosen = -1;
     show(hits.length > 0);
   };
   box.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 120); });
   box.addEventListener("keydown", (event) => {
-    if (list.hidden) return;
+    if (list.hidden || event.isComposing) return;
     if (event.key === "ArrowDown") choose(chosen + 1);
-    else if (event.key === "ArrowUp") choose(chosen - 1);
+    else if (event.key === "ArrowUp") choose(Math.max(chosen, 0) - 1);
     else if (event.key === "Escape") show(false);
-    else if (event.key === "Enter" && chosen >= 0) list.children[chosen].firstChild.click();
+    else if (event.key === "Enter" && chosen >= 0) list.children[chosen].click();
     else return;
     event.preventDefault();
+  });
+  form.addEventListener("submit", (event) => {
+    const known = itself(box.value);
+    if (!known) return;
+    event.preventDefault();
+    location.href = start + known;
   });
   form.addEventListener("focusout", (event) => { if (!form.contains(event.relatedTarget)) show(false); });
 }
@@ -73,15 +89,22 @@ for (const vote of document.querySelectorAll("form.feedback")) {
       const answer = await fetch(vote.action, { method: "POST", body: data, headers: { Accept: "application/json" } });
       said.textContent = (await answer.json()).message;
       if (answer.ok) for (const one of vote.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one === event.submitter));
-    } catch { vote.submit(); }
+    } catch { // without us, as if there were no script
+      const face = Object.assign(document.createElement("input"), { type: "hidden", name: "face", value: event.submitter.value });
+      vote.append(face);
+      vote.submit();
+    }
   });
 }
 for (const list of document.querySelectorAll(".commands[data-copy]")) {
   if (!navigator.clipboard) break;
-  for (const code of list.querySelectorAll("code")) {
+  for (const [n, code] of list.querySelectorAll("code").entries()) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = list.dataset.copy;
+    code.id = `command-${n}`;
+    button.setAttribute("aria-describedby", code.id);
+    button.setAttribute("aria-live", "polite");
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(code.textContent);
       button.textContent = list.dataset.copied;
