@@ -54,7 +54,7 @@ class Server:
     port: int
     lines: list[str] = field(default_factory=list)
 
-    def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Reply:
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None, /, **headers: str) -> Reply:
         """One request on a connection of its own; ``_`` in a header's name stands for ``-``."""
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
@@ -63,7 +63,7 @@ class Server:
         finally:
             line.close()
 
-    def vote(self, language: str, page: str, face: str, **headers: str) -> Reply:
+    def vote(self, language: str, page: str, face: str, /, **headers: str) -> Reply:
         """A vote, as the form sends it."""
         form = f"path={page.replace('%', '%25')}&face={face}".encode()
         more = {"Content_Type": "application/x-www-form-urlencoded", **headers}

@@ -119,11 +119,27 @@ def test_an_answer_that_comes_late_does_not_replace_a_newer_one(readers: Readers
 
 
 @pytest.mark.parametrize(
+    ("typed", "path"), [("54320", "ports/54320"), ("600-1023", "ranges/600-1023"), ("٧٠٣", "ports/703")]
+)
+def test_without_javascript_the_page_of_a_number_or_a_range_is_found_first(
+    readers: Readers, typed: str, path: str
+) -> None:
+    page = readers.open("/ar/", java_script_enabled=False)
+    page.locator("header input").fill(typed)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/ar/search?*")
+    assert page.locator(".hits a").first.get_attribute("href") == f"/ar/{path}"
+
+
+@pytest.mark.parametrize(
     ("typed", "there"),
     [
         ("54320", "/en/ports/54320"),
         ("600-1023", "/en/ranges/600-1023"),
         ("703-703", "/en/ports/703"),
+        ("٧٠٣", "/en/ports/703"),
+        ("৬০০-১০২৩", "/en/ranges/600-1023"),
+        ("７０３", "/en/ports/703"),
         ("70000", "/en/search?q=70000"),
         ("1023-600", "/en/search?q=1023-600"),
         ("1-2-3", "/en/search?q=1-2-3"),

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import resource
-import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -276,9 +270,7 @@ def test_who_comes_through_a_proxy_is_not_this_machine(hasty: Server, header: st
         (TOKEN, 403),
     ],
 )
-def test_what_is_about_this_machine_needs_the_token_from_everywhere(
-    guarded: Server, given: str, status: int
-) -> None:
+def test_what_is_about_this_machine_needs_the_token_from_everywhere(guarded: Server, given: str, status: int) -> None:
     for path in ("/api/v1/listeners", "/metrics"):
         reply = guarded.ask(path, **({"Authorization": given} if given else {}))
         assert (path, reply.status) == (path, status)

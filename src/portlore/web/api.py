@@ -22,10 +22,10 @@ from portlore.errors import InputError, PortloreError
 from portlore.model import LAST_PORT, PortRange
 from portlore.render.formats import Document, Encoded, encode, json_text
 from portlore.render.plain import plain, plain_facts
-from portlore.searching import search_book
+from portlore.searching import LIMIT, search_book
 from portlore.web.asking import is_known
 from portlore.web.pages.listings import path_of
-from portlore.web.schemas import LISTENING, Batch, History, Listeners, Lookup, Problem, Search
+from portlore.web.schemas import LISTENING, Batch, History, Listeners, Lookup, Problem, Question, Search
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,8 +49,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (400, "The question cannot be answered as it is put"),
         (404, "Nobody has it"),
         (405, "Not a way to ask"),
-        (413, "Too much at once"),
+        (408, "The body did not come in time"),
+        (413, "The body is longer than 2 MB"),
+        (414, "The address is too long: ask by POST"),
         (422, "A value is missing or of the wrong kind"),
+        (431, "The headers are too long"),
         (503, "It cannot be answered now"),
     )
 }
@@ -66,8 +69,7 @@ EXAMPLES = {  # for the documentation: what to type
     "history": "curl 'http://127.0.0.1:8703/api/v1/history?q=585'",
     "listening": "curl -H 'Authorization: Bearer TOKEN' http://127.0.0.1:8703/api/v1/listeners",
 }
-Text = Annotated[str, Query(max_length=200, examples=["printer"])]
-Question = Annotated[str, Query(max_length=200, examples=["585"])]
+Text = Annotated[str, Query(max_length=LIMIT, examples=["printer"])]
 Offset = Annotated[int, Query(ge=0, le=100_000)]
 
 
@@ -99,7 +101,7 @@ def make_api(site: Site, look: Callable[[], Document] | None = None) -> FastAPI:
     @app.get(f"{ROOT}/lookup", response_model=Lookup, summary="A question")
     def lookup(
         request: Request,
-        q: Annotated[list[str], Query(min_length=1, max_length=100, examples=[["47808/tcp"]])],
+        q: Annotated[list[Question], Query(min_length=1, max_length=100, examples=[["47808/tcp"]])],
     ) -> Response:
         """Ports, ranges and service names, as the command takes them: `703`, `53/udp`, `600-1023`, `ssh`."""
         return _answer(request, *lookup_document(book, q))
@@ -121,7 +123,10 @@ def make_api(site: Site, look: Callable[[], Document] | None = None) -> FastAPI:
 
     @app.get(f"{ROOT}/history", response_model=History, summary="History")
     def history(
-        request: Request, q: Question, limit: Annotated[int, Query(ge=1, le=MOST_CHANGES)] = 100, offset: Offset = 0
+        request: Request,
+        q: Annotated[Question, Query(examples=["585"])],
+        limit: Annotated[int, Query(ge=1, le=MOST_CHANGES)] = 100,
+        offset: Offset = 0,
     ) -> Response:
         """Every recorded change of a port, a range or a name, oldest first."""
         found = history_of(book, q)

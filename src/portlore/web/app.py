@@ -97,11 +97,13 @@ class App:
         self._ready: dict[bytes | None, Ready] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
         self._voters = ThreadPoolExecutor(AT_ONCE, "vote")  # of their own: a database that hangs holds up no page
+        self._make: Callable[[], Mapping[str, tuple[str, bytes]]] | None = None
+        self._making = asyncio.Lock()
         self._files = {path.name: _static(path) for path in sorted(STATIC.iterdir()) if path.is_file()}
 
-    def add_file(self, name: str, kind: str, body: bytes) -> None:
-        """A file below /static/ that was made, not read."""
-        self._files[name] = _file(kind, body)
+    def files_to_make(self, make: Callable[[], Mapping[str, tuple[str, bytes]]]) -> None:
+        """Further files below /static/, as name to media type and bytes: made when one is first asked for."""
+        self._make = make
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the server's beginning and end."""
@@ -232,10 +234,7 @@ class App:
     async def _get(self, scope: Scope) -> Answer:
         path = scope["path"]
         if path.startswith("/static/"):
-            found = self._files.get(path[8:])
-            if found is None:
-                raise Refusal(404)
-            return found
+            return await self._file(path[8:])
         if path in ("/healthz", "/robots.txt", "/metrics") or path.startswith("/sitemap"):
             return self._plain(scope, path)
         query = fields_of(scope["query_string"].decode("ascii", "replace"))
@@ -251,6 +250,16 @@ class App:
             return known
         async with self._room:
             return await asyncio.to_thread(self.site.get, raw, query, accepted)
+
+    async def _file(self, name: str) -> Answer:
+        async with self._making:
+            if name not in self._files and self._make is not None:
+                made = await asyncio.to_thread(self._make)
+                self._files |= {one: _file(kind, body) for one, (kind, body) in made.items()}
+                self._make = None
+        if name not in self._files:
+            raise Refusal(404)
+        return self._files[name]
 
     def _with_listeners(self, raw: str, accepted: str, number: int) -> Answer:
         assert self.look is not None  # noqa: S101 - asked only where it is there

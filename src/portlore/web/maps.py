@@ -3,8 +3,7 @@
 ``atlas.json`` holds each layer's codes and its picture as a text of runs: a capital letter for the code (A the first),
 then how many cells have it, in base 36, nothing for one. ``history`` is such a text per year; after the first year
 ``_`` stands for cells that did not change. ``names``: the registered names by port, between bars: a name, ``=N`` N more
-ports of that name, ``+N`` N ports without one; so do the claims have the names of what is claimed. Pure, but for
-:func:`add_maps`.
+ports of that name, ``+N`` N ports without one; so do the claims have the names of what is claimed. Pure.
 """
 
 from __future__ import annotations
@@ -23,18 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from portlore.book import Book
-    from portlore.web.app import App
 
 SCALE = 2  # pixels a port: the still picture is 512 by 512
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"
 SAME = LETTERS.index("_")  # in place of a code: as the year before
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-
-
-def add_maps(app: App) -> None:
-    """Serve the files of the atlas."""
-    for name, (kind, body) in map_files(app.site.book).items():
-        app.add_file(name, kind, body)
 
 
 def map_files(book: Book) -> dict[str, tuple[str, bytes]]:

@@ -90,7 +90,7 @@ def votes_address(given: str) -> str:
 def make_app(plan: Plan) -> App:
     """The application of a plan; :class:`HostError` when its database cannot be used."""
     from portlore.web.api import make_api
-    from portlore.web.maps import add_maps
+    from portlore.web.maps import map_files
 
     log, end = _open_log(plan)
     book = load()
@@ -111,7 +111,7 @@ def make_app(plan: Plan) -> App:
     settings = Settings(plan.site, plan.token, plan.patience, str(os.getpid()) if plan.workers > 1 else "")
     api = make_api(site, _listeners if plan.listeners else None)
     app = App(site, api, settings, log, voting, _look if plan.listeners else None, end)
-    add_maps(app)
+    app.files_to_make(lambda: map_files(book))
     Patient.patience = plan.patience
     return app
 
@@ -157,7 +157,8 @@ class _Overheard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """A record of theirs, in one line."""
-        told = {"fault": record.name, "what": record.getMessage().strip()}
+        kind = "fault" if record.levelno >= logging.ERROR else "note"
+        told = {kind: record.name, "what": record.getMessage().strip()}
         error = record.exc_info[1] if record.exc_info else None
         self._log({**told, "why": f"{type(error).__name__}: {error}"} if error else told)
 
@@ -195,10 +196,7 @@ def serve(plan: Plan, say: Callable[[str], None]) -> None:
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # uvicorn raises it again at its end
     door = _door(plan)
     try:
-        app: App | str = make_app(plan)
-        if plan.workers > 1:  # each makes its own; this one was to see that it can be done
-            os.environ[PLAN] = json.dumps({name: getattr(plan, name) for name in plan.__fields__})
-            app = "portlore.web.running:app_of_worker"
+        app = make_app(plan) if plan.workers == 1 else _leave_to_workers(plan)
         gc.collect()
         gc.freeze()
         host = f"[{plan.listen}]" if door.family == socket.AF_INET6 else plan.listen
@@ -211,6 +209,18 @@ def serve(plan: Plan, say: Callable[[str], None]) -> None:
     finally:
         door.close()
         signal.signal(signal.SIGTERM, before)
+
+
+def _leave_to_workers(plan: Plan) -> str:
+    """Where workers find their application; what would keep them from making it is told here, once."""
+    load()
+    if plan.feedback != "none":
+        from portlore.web.feedback.store import Votes
+
+        Votes(votes_address(plan.feedback)).close()
+    _open_log(plan)  # for the parent's own words
+    os.environ[PLAN] = json.dumps({name: getattr(plan, name) for name in plan.__fields__})
+    return "portlore.web.running:app_of_worker"
 
 
 def _run(app: App | str, door: socket.socket, plan: Plan) -> None:
@@ -247,7 +257,8 @@ def _door(plan: Plan) -> socket.socket:
         raise HostError(asked, "ports below 1024 are root's", "choose another --port") from None
     except OSError as error:
         do = "see who has it with `portlore listening`, or choose another --port"
-        raise HostError(asked, error.strerror or str(error), do) from None
+        found = (error.strerror or str(error)).partition(" (while")[0]
+        raise HostError(asked, found, do) from None
     return door
 
 

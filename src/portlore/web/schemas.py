@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from portlore.query import NAME_LIMIT
 
 
 class Strict(BaseModel):
@@ -143,10 +147,13 @@ class History(Strict):
     next: int | None
 
 
+Question = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
+
+
 class Batch(Strict):
     """Many questions at once."""
 
-    queries: list[str] = Field(max_length=10_000, examples=[["47808/tcp"]])
+    queries: list[Question] = Field(max_length=10_000, examples=[["47808/tcp"]])
 
 
 class Listeners(Strict):

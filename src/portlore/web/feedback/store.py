@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from portlore.errors import HostError
 from portlore.value import Value
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
 FACES = {"sad": 0, "unsure": 1, "happy": 2}
-PATIENCE = 3  # seconds to wait for a lock, or for one answer of a server: a vote asks twice, and is shown a page then
+PATIENCE = 2  # seconds to wait for a lock, or for one answer of a server: a vote asks twice, and is shown a page then
 FILE = "feedback.db"  # in the user's data directory, where no other is named
 metadata = MetaData()
 votes = Table(
@@ -103,11 +104,11 @@ class Votes:
                 if found is None:
                     found = secrets.token_hex(32)
                     line.execute(insert(facts).values(name="secret", value=found))
+            return bytes.fromhex(found)
         except IntegrityError:  # another server was first
             return self.secret()
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, ValueError) as error:
             raise self._failure(error) from None
-        return bytes.fromhex(found)
 
     def vote(self, page: str, language: str, visitor: str, face: int, at: int) -> str:
         """Keep a vote: ``new``, ``changed`` or ``same``; durable when it returns."""
@@ -173,7 +174,8 @@ def _parsed(address: str) -> URL:
 def _engine(url: URL) -> Engine:
     if not url.drivername.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True, pool_timeout=PATIENCE, connect_args={"timeout": PATIENCE})
-    engine = create_engine(url, connect_args={"timeout": PATIENCE})
+    # A connection a vote: one that is kept would go on writing to a file that has been moved away.
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": PATIENCE})
 
     @event.listens_for(engine, "connect")
     def durable(connection: Any, record: object) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from unicodedata import decimal
+
 from portlore.chronicle import between
+from portlore.errors import InputError
 from portlore.model import ChangeKind, Status
+from portlore.query import parse_query
 from portlore.searching import search_book
 from portlore.value import Value
 from portlore.web.pages.port import happened, happened_between
@@ -47,18 +51,30 @@ class SearchPage(Value):
 
 def search_page(book: Book, query: str, words: Words, page: int = 1) -> SearchPage:
     """Search the book."""
-    wanted = query.strip()
+    wanted = "".join(str(decimal(sign, sign)) for sign in query.strip())  # digits of all scripts
     found = search_book(book, wanted, limit=page * PAGE + 1) if wanted else []
     shown = found[(page - 1) * PAGE : page * PAGE]
+    itself = _itself(wanted) if page == 1 else ()
     if not wanted:
         summary = words.say("Type a port, a name or a few words.")
-    elif not found:
+    elif not found and not itself:
         summary = words.say("Nothing was found for {query}.", query=wanted)
     else:
         summary = words.say("Results for {query}", query=wanted)
     hits = tuple(Hit(path_of(h.ports, h.name), h.ports, h.transport, h.name, h.description, h.layer) for h in shown)
     title = words.say("Search")
-    return SearchPage(words.language.code, title, query, summary, hits, page, len(found) > page * PAGE)
+    return SearchPage(words.language.code, title, query, summary, itself + hits, page, len(found) > page * PAGE)
+
+
+def _itself(wanted: str) -> tuple[Hit, ...]:
+    """The port or the range that was typed, which has a page even where nothing is said of it."""
+    try:
+        ports = parse_query(wanted).ports
+    except InputError:
+        return ()
+    if ports is None:
+        return ()
+    return (Hit(path_of(str(ports), ""), str(ports), "", "", "", ""),)
 
 
 def path_of(ports: str, name: str) -> str:

@@ -4,6 +4,11 @@ const form = document.querySelector("header form");
 const box = form.elements.q;
 if (form.dataset.suggest) {
   const start = new URL(form.action).pathname.replace(/search$/, "");
+  const ZEROS = [0x660, 0x6f0, 0x966, 0x9e6, 0xff10]; // digits of readers' keyboards: Arabic, Uyghur, Hindi, Bengali, wide
+  const typed = () => box.value.trim().replace(/\p{Nd}/gu, (sign) => {
+    const code = sign.charCodeAt(), zero = ZEROS.find((one) => one <= code && code < one + 10);
+    return zero ? code - zero : sign;
+  });
   const itself = (words) => { // the page of a number or of a range, which needs no search
     const [first, last = first, more] = words.split("-").map((part) => (/^\s*\d{1,5}\s*$/.test(part) ? Number(part) : NaN));
     if (more !== undefined || !(first <= last && last < 65536)) return "";
@@ -34,7 +39,7 @@ if (form.dataset.suggest) {
     box.setAttribute("aria-activedescendant", all[chosen].id);
   };
   const ask = async () => {
-    const words = box.value.trim(), mine = ++asked;
+    const words = typed(), mine = ++asked;
     if (!words) return show(false);
     let hits;
     try {
@@ -72,7 +77,7 @@ if (form.dataset.suggest) {
     event.preventDefault();
   });
   form.addEventListener("submit", (event) => {
-    const known = itself(box.value);
+    const known = itself(typed());
     if (!known) return;
     event.preventDefault();
     location.href = start + known;
