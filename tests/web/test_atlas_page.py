@@ -16,6 +16,8 @@ import portlore
 from portlore.atlas.layers import LAYERS, PAINTED
 from portlore.atlas.years import days_of
 
+pytestmark = pytest.mark.browser
+
 DAYS = days_of(portlore.load().registry)
 
 

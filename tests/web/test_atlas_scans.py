@@ -16,6 +16,8 @@ from scanned import BAD_SCANS, SCANS
 
 from portlore.atlas.layers import LAYERS
 
+pytestmark = pytest.mark.browser
+
 OPENED, CLOSED = (code.light for code in LAYERS["scan"].codes)
 UNREAD = "Nothing in this file could be read as a scan."
 MEGA = 1 << 20

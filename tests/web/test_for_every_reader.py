@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from readers import Readers, reading, until
 
+pytestmark = pytest.mark.browser
+
 KINDS = {  # a page of every kind, by the first part of its path; `site.PAGES` has the kinds
     "": "", "ports": "ports/703", "ranges": "ranges/640-703", "services": "services/ssh", "search": "search?q=printer",
     "changes": "changes", "ghosts": "ghosts", "about": "about", "atlas": "atlas",

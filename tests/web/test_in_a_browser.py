@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from readers import Readers, reading, until
 
+pytestmark = pytest.mark.browser
+
 UYGHUR = "ئۇيغۇرچە"
 EVERY_KIND = (
     "/en/", "/en/ports/703", "/bn/ports/8080", "/ug/ranges/600-1023", "/ja/services/ssh", "/de/search?q=printer",

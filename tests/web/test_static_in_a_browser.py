@@ -16,6 +16,7 @@ import portlore
 from portlore.web.catalogues import words
 
 playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.browser
 CHROMIUM = Path("/usr/bin/chromium")
 if not CHROMIUM.exists():
     pytest.skip("needs Debian's chromium", allow_module_level=True)
