@@ -36,8 +36,8 @@ PURE = (
     "netinfo/answering", "netinfo/exchange", "netinfo/descrypt", "netinfo/dumping", "netinfo/raw",
     "netinfo/loading", "netinfo/guests", "netinfo/binder", "netinfo/making", "netinfo/tools/usages",
     "netinfo/tools/helps", "netinfo/tools/expressions", "listeners/addresses", "listeners/netlink",
-    "listeners/procnet", "listeners/cgroups", "atlas", "web/pages", "web/selection", "web/words", "web/sitemap",
-    "web/metrics",
+    "listeners/procnet", "listeners/cgroups", "atlas", "web/pages", "web/asking", "web/selection", "web/words",
+    "web/sitemap", "web/metrics",
 )  # fmt: skip
 OUTSIDE = {"os", "pathlib", "socket", "subprocess", "time", "asyncio", "urllib", "http", "shutil", "tempfile",
            "threading", "signal", "random"}  # fmt: skip

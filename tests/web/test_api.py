@@ -56,7 +56,7 @@ def test_schemathesis_finds_nothing(server: Server, tmp_path: Path) -> None:
     pytest.importorskip("schemathesis")
     (tmp_path / "schemathesis.toml").write_text(SCHEMATHESIS, "utf-8")
     address = f"http://127.0.0.1:{server.port}/api/v1/openapi.json"
-    words = ["--config-file", "schemathesis.toml", "run", address, "--max-examples", "25", "--seed", "703"]
+    words = ["--config-file", "schemathesis.toml", "run", address, "--max-examples", "20", "--seed", "703"]
     words += ["--no-color", "--phases", "examples,coverage,fuzzing", "--suppress-health-check", "all"]
     found = subprocess.run(
         [str(Path(sys.executable).with_name("schemathesis")), *words],

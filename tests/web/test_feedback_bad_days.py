@@ -1,4 +1,4 @@
-"""Votes on bad days: the database goes away, hangs, is locked, full or broken; pages stay, no vote is lost."""
+"""Votes on bad days: the database is away, hangs, is locked, full or broken; pages stay, no vote is lost in silence."""
 
 from __future__ import annotations
 

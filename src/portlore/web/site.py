@@ -78,7 +78,7 @@ def _service(site: Site, argument: str, query: Mapping[str, str], said: Words) -
 def _search(site: Site, argument: str, query: Mapping[str, str], said: Words) -> Value | None:
     page = query.get("page", "1")
     number = int(page) if page.isascii() and page.isdigit() and len(page) < 4 else 1
-    return search_page(site.book, query.get("q", "")[:LONGEST_QUERY], said, max(1, number))
+    return search_page(site.book, " ".join(query.get("q", "")[:LONGEST_QUERY].split()), said, max(1, number))
 
 
 def _changes(site: Site, argument: str, query: Mapping[str, str], said: Words) -> Value | None:
