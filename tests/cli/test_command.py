@@ -339,6 +339,11 @@ def test_every_command_teaches_with_examples(command: list[str], name: str) -> N
     assert done.returncode == 0
     assert f"portlore {name}" in done.stdout
     assert done.stdout.count("portlore ") >= 2
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_help_of_all_commands_fits_eighty_columns(command: list[str]) -> None:
+    assert max(map(len, run(command, "--help").stdout.splitlines())) <= 80
 
 
 def test_a_word_that_is_a_command_and_a_service_is_the_command_with_a_hint(command: list[str]) -> None:

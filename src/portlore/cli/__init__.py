@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 COMMANDS = {  # command: what it does, in one line
-    "lookup": "what is said of a port, a range or a service name (the default command)",
+    "lookup": "what is said of a port, a range or a name (the default command)",
     "search": "find ports by words: names, descriptions, assignees, claims",
     "history": "every recorded change of a port, a range or a name",
     "diff": "what changed in the registry between two days",
@@ -29,7 +29,7 @@ COMMANDS = {  # command: what it does, in one line
     "feedback": "which pages fail their readers",
     "free": "ports that are free to take, and why",
     "update": "fetch the newest registry from IANA, safely",
-    "sources": "where the data comes from, how old it is, what is read on this machine",
+    "sources": "where the data comes from, how old it is, what is read here",
     "completion": "print the completion script of a shell",
 }
 HELP = """\

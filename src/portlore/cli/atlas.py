@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from portlore.atlas.layers import Layer
     from portlore.cli.output import Output
 
-USAGE = "atlas [-o FILE.png|FILE.svg] [--layer LAYER] [--scan FILE] [--as-of DATE] …"
+USAGE = "atlas [-o FILE] [--layer LAYER] [--scan FILE] [--as-of DATE] …"
 DESCRIPTION = """\
 All 65,536 ports as one picture of 256 by 256 cells: 0 at the top left, 255 at the top right, 65535 at the bottom right.
 In a terminal it is drawn with half blocks, as fine as the width allows; in a pipe with a letter for each cell.

@@ -26,7 +26,7 @@ a service that was started again is no change.
   portlore listening --json > monday.json
   portlore compare monday.json                 what changed since
   portlore compare web1.json web2.json         two machines
-  portlore compare monday.json --exit-code     exit 1 when anything changed, for cron and CI
+  portlore compare monday.json --exit-code     exit 1 after a change
 """
 LARGEST = 1 << 30  # bytes of a list
 

@@ -29,9 +29,9 @@ agrees with the book of ports. Root sees every process; other users see unit and
 
   portlore listening                     all of them
   portlore listening 5432 :8000-9000     on some ports
-  portlore listening nginx --user root   of a program, unit, container or service; of a user
+  portlore listening nginx --user root   of a program, unit, service; of a user
   portlore listening --exposed           not only on loopback
-  portlore listening --unexpected        what somebody should look at; exit 1 when there is any
+  portlore listening --unexpected        what to look at; exit 1 if any
   portlore listening --watch             live, full-screen
   portlore listening --json > before     to `portlore compare before` later
   portlore listening --format ss         as ss, netstat or lsof would print it

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from portlore.model import Change, PortFacts, Service
     from portlore.query import Query
 
-USAGE = "[lookup] QUESTION… [--format FORMAT | --json] [--as-of DATE] [--all]"
+USAGE = "[lookup] QUESTION… [--json | --format FORMAT] [--as-of DATE] …"
 DESCRIPTION = """\
 What is said of ports: the registry's status and names, its history, claims with their verdicts, this machine's lists.
 

@@ -23,17 +23,19 @@ NetInfo, NeXT's and Apple's directory service, alive: a domain is one file, serv
 the tools of old.
 
   portlore netinfo init office --user ann --machine next1=10.0.0.5
-                                                       a new domain; the password is asked for
-  portlore netinfo import office.nidb records.json     make a domain from an export
+                                   a new domain; the password is asked for
   sudo portlore netinfo serve --domain network=office --listen 10.0.0.1
-                                                       for old machines: binder, port mapper
+                                   for old machines: binder, port mapper
   portlore netinfo serve --domain network=office --port 7100
-                                                       one domain on one port, for anybody
+                                   one domain on one port, for anybody
   portlore netinfo browse 127.0.0.1:7100/network -u ann
-                                                       look at it and change it
-  portlore netinfo export office.nidb > records.json
-  portlore netinfo check office.nidb                   ids, links, checksum
-  portlore netinfo backup office.nidb copy.nidb        also while it is served
+                                   look at it and change it
+  portlore netinfo export office > records.json
+  portlore netinfo import copy records.json
+                                   make a domain from an export
+  portlore netinfo check office    ids, links, checksum
+  portlore netinfo backup office copy
+                                   also while it is served
 
 Password hashes go to root here and on listed machines, to their owner and to
 the superuser, and nobody writes without a password but root here; --classic

@@ -15,7 +15,7 @@ whole and found sound; the history gets the changes between the two. It also bri
 are not shipped.
 
   portlore update
-  portlore update --check                    only tell whether there is a newer one (exit status 1 when there is)
+  portlore update --check     only look for a newer one (exit 1: there is)
   portlore update --from ./service-names-port-numbers.xml
 """
 
