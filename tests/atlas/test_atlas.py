@@ -149,6 +149,18 @@ def test_the_site_has_the_same_layers_codes_and_words() -> None:
     assert told == {one.code: (one.name, [(c.code, c.word) for c in one.codes]) for one in LAYERS.values()}
 
 
+def test_the_site_explains_every_status_once_and_nothing_else() -> None:
+    pytest.importorskip("babel")
+    from portlore.web.pages.fixed import atlas_page
+    from portlore.web.words import BY_CODE, Words
+
+    for layer in atlas_page(Words(BY_CODE["en"], {}), listeners=True).layers:
+        explained = [code for code, _ in layer.meanings]
+        assert explained == ([code for code, _ in layer.legend] if layer.code in ("status", "history") else [])
+        for code, sentence in layer.meanings:  # which is known by its beginning: it is the word of the legend
+            assert sentence.lower().startswith(dict(layer.legend)[code]), code
+
+
 def test_the_style_sheet_has_the_same_colours() -> None:
     pytest.importorskip("babel")
     import portlore.web.rendering

@@ -48,11 +48,14 @@ def pixels(data: bytes) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_png_has_the_colour_of_every_port(name: str) -> None:
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_a_png_has_the_colour_of_every_port(name: str, look: str) -> None:
     picture, layer = drawn(name)
-    side, found = pixels(png(picture, layer, "t"))
+    made = png(picture, layer, "t", dark=look == "dark")
+    side, found = pixels(made)
     assert side == SIDE
-    assert found == [layer.codes[code].light for code in picture]
+    assert found == [getattr(layer.codes[code], look) for code in picture]
+    assert all(f"{getattr(one, look)} {one.word}".encode() in made for one in layer.codes)
 
 
 def test_a_larger_png_gives_every_port_a_square() -> None:
@@ -65,15 +68,16 @@ def test_a_larger_png_gives_every_port_a_square() -> None:
         assert squares == {layer.codes[picture[port]].light}
 
 
-def test_the_still_picture_of_the_site_is_the_status_of_every_port() -> None:
+@pytest.mark.parametrize(("file", "look"), [("atlas.png", "light"), ("atlas-dark.png", "dark")])
+def test_the_still_picture_of_the_site_is_the_status_of_every_port(file: str, look: str) -> None:
     pytest.importorskip("babel")
     from portlore.web.maps import map_files
 
-    kind, body = map_files(portlore.load())["atlas.png"]
+    kind, body = map_files(portlore.load())[file]
     side, found = pixels(body)
     assert (kind, side) == ("image/png", 2 * SIDE)
     every_other = [colour for row in range(0, side, 2) for colour in found[row * side : (row + 1) * side : 2]]
-    assert every_other == [LAYERS["status"].codes[code].light for code in PICTURES["status"]]
+    assert every_other == [getattr(LAYERS["status"].codes[code], look) for code in PICTURES["status"]]
 
 
 @pytest.mark.parametrize("name", WHOLE)

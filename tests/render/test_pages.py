@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import portlore
 from portlore import Assignment, Change, ChangeKind, Service, Status
-from portlore.model import Source
+from portlore.model import ClaimKind, Source, Verdict
 from portlore.render.formats import FORMATS, Document, encode
 from portlore.render.meaning import meaning, verdict_line
 from portlore.render.page import change_text, page, service_page
@@ -47,10 +47,31 @@ def test_the_first_sentence_says_whose_a_port_is(port: int, words: str) -> None:
     assert verdict_line(portlore.load().port(port)).startswith(words)
 
 
-def test_a_port_that_was_given_back_says_so_and_may_be_asked_for_again() -> None:
+def test_a_port_that_was_given_back_says_so_and_is_nobody_elses_yet() -> None:
     gone = portlore.lookup(14001, "udp")
     assert verdict_line([gone]).startswith("officially given back")
-    assert any("Can be registered" in sentence for sentence in meaning([gone]))
+    told = meaning([gone])
+    assert any("RFC 6335, section 8.2" in sentence for sentence in told)
+    assert not any("Can be registered" in sentence for sentence in told)
+
+
+def test_the_first_sentence_counts_confirmed_uses_of_the_port_alone_and_names_no_alias() -> None:
+    facts = portlore.load().port(703)
+    some = facts[0].claims[0].replace(ports="703", kind=ClaimKind.CUSTOMARY)
+    confirmed = some.replace(name="Real", verdict=Verdict.CONFIRMED)
+    rumour = confirmed.replace(name="Rumour", verdict=Verdict.UNVERIFIED)
+    around = confirmed.replace(name="Around", ports="600-1023")
+    source = confirmed.replace(name="Caller (source port)")
+    four = [confirmed.replace(name=name) for name in ("A", "B", "C", "D")]
+    for claims, words in [
+        ([rumour, around], "officially nobody's"),
+        ([rumour, confirmed, source], "officially nobody's; really Real"),
+        ([source], "officially nobody's; really Caller (source port)"),
+        (four, "officially nobody's; really A, B, C and 1 more"),
+        (four[:3], "officially nobody's; really A, B and C"),
+    ]:
+        assert verdict_line([one.replace(claims=tuple(claims)) for one in facts]) == words
+    assert verdict_line(portlore.load().port(80)) == "officially http"  # www and www-http are its aliases
 
 
 def test_a_reserved_port_says_what_that_means() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,7 @@ from portlore.atlas.years import days_of
 
 pytestmark = pytest.mark.browser
 
+STILL = [("light", "atlas.png"), ("dark", "atlas-dark.png")]
 DAYS = days_of(portlore.load().registry)
 
 
@@ -58,20 +62,95 @@ def test_the_map_turns_dark_with_the_page(atlas: Atlas) -> None:
     assert seen.colours(60000) == [dynamic.dark]
 
 
-def test_the_still_picture_is_a_png_that_browsers_read(atlas: Atlas) -> None:
+# --- on paper: always light
+
+
+def printed(page: Any) -> set[str]:
+    """The colours of the pictures of a page as Chromium prints it (ISO 32000-1, 7.4.4, 8.9.5: Flate, 8 bits, RGB)."""
+    document = page.pdf(print_background=True)
+    found: set[str] = set()
+    for head in re.finditer(rb"<<[^<>]*/Subtype /Image[^<>]*>>\s*stream\r?\n", document):
+        assert b"/BitsPerComponent 8" in head[0]
+        assert b"/Filter /FlateDecode" in head[0]
+        body = zlib.decompressobj().decompress(document[head.end() :])
+        found |= {f"#{body[at : at + 3].hex()}" for at in range(0, len(body), 3)}
+    return found
+
+
+def test_a_dark_map_is_printed_in_light_colours(atlas: Atlas) -> None:
+    seen = atlas.open("/en/atlas#port=65535", color_scheme="dark")
+    assigned, unassigned, *_, dynamic = LAYERS["status"].codes
+    found = printed(seen.page)
+    assert {assigned.light, unassigned.light, dynamic.light} <= found
+    assert not {assigned.dark, unassigned.dark, dynamic.dark} & found
+    assert seen.colours(60000) == [dynamic.dark]  # the screen has its own again
+
+
+@pytest.mark.parametrize("path", ["/en", "/en/atlas"])
+def test_without_scripts_the_dark_still_picture_is_printed_in_light_colours(atlas: Atlas, path: str) -> None:
+    context = atlas.browser.new_context(java_script_enabled=False, color_scheme="dark")
+    page = context.new_page()
+    page.goto(atlas.site + path)
+    found = printed(page)
+    assert {one.light for one in LAYERS["status"].codes[:2]} <= found
+    assert not {one.dark for one in LAYERS["status"].codes[:2]} & found
+    context.close()
+
+
+def test_the_map_is_light_between_the_two_events_of_printing_and_waits_for_no_frame(atlas: Atlas) -> None:
+    """At zoom 32 there are lines, of the paper's colour, between the cells."""
+    seen = atlas.open("/en/atlas#port=60000&zoom=32", color_scheme="dark")
+    seen.page.evaluate(DRAWN)
+    screen, paper, after = seen.page.evaluate(
+        """() => ["", "beforeprint", "afterprint"].map((name) => {
+          if (name) dispatchEvent(new Event(name));
+          const found = new Set(), high = canvas.height;
+          const data = canvas.getContext("2d").getImageData(0, high - 60, canvas.width, 60).data;
+          for (let at = 0; at < data.length; at += 4) {
+            found.add("#" + [...data.slice(at, at + 3)].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
+          }
+          return [...found];
+        })"""
+    )
+    dynamic = LAYERS["status"].codes[-1]
+    assert {dynamic.dark, "#16181b"} <= set(screen)
+    assert {dynamic.light, "#fdfcf9"} <= set(paper)
+    assert not {dynamic.dark, "#16181b"} & set(paper)
+    assert after == screen
+
+
+def test_the_map_is_light_as_long_as_the_medium_is_paper(atlas: Atlas) -> None:
+    seen = atlas.open("/en/atlas#port=65535", color_scheme="dark")
+    dynamic = LAYERS["status"].codes[-1]
+    seen.page.emulate_media(media="print")
+    assert seen.colours(60000) == [dynamic.light]
+    assert not seen.page.locator("#atlas .tools").is_visible()
+    seen.page.emulate_media(media="screen")
+    assert seen.colours(60000) == [dynamic.dark]
+
+
+# --- the still picture
+
+
+@pytest.mark.parametrize(("look", "file"), STILL)
+def test_the_still_picture_is_a_png_that_browsers_read(atlas: Atlas, look: str, file: str) -> None:
     seen = atlas.open()
     size, rgb = seen.page.evaluate(
-        """async () => {
+        """async (file) => {
           const image = new Image();
-          image.src = "/static/atlas.png";
+          image.src = `/static/${file}`;
           await image.decode();
           const canvas = document.createElement("canvas");
           [canvas.width, canvas.height] = [image.width, image.height];
           canvas.getContext("2d").drawImage(image, 0, 0);
           return [image.width, [...canvas.getContext("2d").getImageData(2 * 22, 1, 1, 1).data.slice(0, 3)]];
-        }"""
+        }""",
+        file,
     )
-    assert (size, "#" + bytes(rgb).hex()) == (512, LAYERS["status"].codes[0].light)  # 22 is assigned
+    assert (size, "#" + bytes(rgb).hex()) == (512, getattr(LAYERS["status"].codes[0], look))  # 22 is assigned
+
+
+# --- moving
 
 
 def test_arrows_pages_and_ends_move_the_cursor_and_say_where_it_is(atlas: Atlas) -> None:
@@ -162,9 +241,13 @@ def test_a_layer_is_chosen_with_its_own_legend(atlas: Atlas) -> None:
     seen = atlas.open("/en/atlas#port=3127")
     assert seen.said == "3127 · assigned · ctx-bridge"
     assert seen.page.locator(".legend:visible").get_attribute("data-layer") == "status"
+    meanings = seen.page.locator(".meanings:visible li").all_text_contents()
+    assert len(meanings) == len(LAYERS["status"].codes)
+    assert "No entry: the registry does not list the port at all, not even as unassigned." in meanings
     seen.page.select_option("#atlas-layer", "claims")
     assert seen.said == "3127 · malware · MyDoom worm backdoor"
     assert seen.page.locator(".legend:visible").get_attribute("data-layer") == "claims"
+    assert seen.page.locator(".meanings:visible").count() == 0
     seen.told("layer", "claims")
     assert not seen.page.locator("#atlas-time").is_visible()
     assert not seen.page.locator("#atlas-upload").is_visible()
@@ -280,21 +363,27 @@ def test_what_the_map_needs_is_little(atlas: Atlas) -> None:
     assert loaded["/static/atlas.json"] <= 250_000
 
 
-def test_without_javascript_there_is_a_still_picture(atlas: Atlas) -> None:
-    context = atlas.browser.new_context(java_script_enabled=False)
+@pytest.mark.parametrize(("scheme", "file"), STILL)
+def test_without_javascript_there_is_a_still_picture_in_place_of_the_map(atlas: Atlas, scheme: str, file: str) -> None:
+    context = atlas.browser.new_context(java_script_enabled=False, color_scheme=scheme)
     page = context.new_page()
-    page.goto(f"{atlas.site}/en/atlas")
-    assert page.locator("noscript img").is_visible()
+    for path, images in (("/en/atlas", "noscript img:visible"), ("/en", ".map img:visible")):
+        page.goto(atlas.site + path)
+        assert page.locator(images).get_attribute("src") == f"/static/{file}"
+        assert page.locator("canvas:visible, .tools:visible").count() == 0
     context.close()
 
 
-def test_without_its_file_the_still_picture_takes_the_place_of_the_map(atlas: Atlas) -> None:
-    context = atlas.browser.new_context()
+@pytest.mark.parametrize(("scheme", "file"), STILL)
+def test_without_its_file_the_still_picture_takes_the_place_of_the_map(atlas: Atlas, scheme: str, file: str) -> None:
+    context = atlas.browser.new_context(color_scheme=scheme)
     page = context.new_page()
     page.route("**/atlas.json", lambda route: route.abort())
     page.goto(f"{atlas.site}/en/atlas")
-    page.wait_for_selector("#atlas > img", timeout=30_000)
-    assert page.get_attribute("#atlas > img", "alt") == "A map of all 65,536 ports"
+    page.wait_for_selector("#atlas > img:visible", timeout=30_000)
+    still = page.locator("#atlas > img:visible")
+    assert still.get_attribute("alt") == "A map of all 65,536 ports"
+    assert still.get_attribute("src") == f"/static/{file}"
     context.close()
 
 

@@ -122,7 +122,7 @@ def test_news_come_latest_first_and_say_between_what() -> None:
         ("http-alt", "http-alt is registered for the ports 591, 8008 and 8080."),
         ("x11", "x11 is registered for the ports 6000-6063."),
         ("wico", "wico is registered without a port: it is found by name (DNS SRV or DNS-SD, RFC 6335, section 5)."),
-        ("grafana", "Nobody has registered the name grafana; others use it."),
+        ("grafana", "Nobody has registered the name Grafana; others use it."),
     ],
 )
 def test_the_sentence_of_a_service(name: str, summary: str) -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -163,6 +164,33 @@ def test_two_workers_serve_one_port_and_count_each_for_itself(command: list[str]
             assert not Path(f"/proc/{pid}").exists()
 
 
+def test_workers_end_after_a_parent_that_was_killed(command: list[str], tmp_path: Path) -> None:
+    with serving(command, tmp_path, "--workers", "2") as one, one.line() as idle:
+        workers: set[str] = set()
+        while len(workers) < 2:
+            workers |= set(re.findall(r'worker="(\d+)"', one.ask("/metrics").text))
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert read_reply(idle).status == 200  # and is kept open
+        with closing(HTTPConnection("127.0.0.1", one.port, timeout=PATIENCE)) as line:
+            line.request("POST", "/api/v1/lookup", BATCH, {"Content-Type": "application/json"})
+            answer = line.getresponse()  # its head
+            assert one.end(signal.SIGKILL) == -signal.SIGKILL
+            assert len(json.loads(answer.read())["ports"]) >= 10_000  # as with SIGTERM
+        end = time.monotonic() + PATIENCE
+        while any(map(is_running, workers)):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        socket.create_server(("127.0.0.1", one.port)).close()
+
+
+def is_running(pid: str) -> bool:
+    """Whether there is such a process, and not just its status that nobody has asked for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_others_need_the_token_that_is_printed(command: list[str], tmp_path: Path) -> None:
     """All addresses, in a network of its own: nothing of this machine is reached by it."""
     script = f"""
@@ -275,7 +303,7 @@ def test_every_kind_of_answer_keeps_browsers_strict(server: Server) -> None:
         page,
         known,
         server.ask("/"),
-        server.ask("/en/ports/"),
+        server.ask("/en/ghosts/"),
         server.ask("/en/ports/70000"),
         server.ask("/en/ports/703", "HEAD"),
         server.ask("/en/ports/703", "DELETE"),

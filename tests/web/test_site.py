@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -104,7 +104,21 @@ def test_every_kind_of_page_is_there_in_every_language(server: Server, code: str
         ("/en/ranges/x", 400, "en"),
         ("/en/services/nobody-has-this", 404, "en"),
         ("/en/services/%00", 404, "en"),
+        ("/en/ports/", 404, "en"),
+        ("/en/ports/70000/", 404, "en"),
+        ("/en/ports/%2537", 404, "en"),  # written twice over
+        ("/en/ports/%%33%37", 404, "en"),
         ("/en/changes/yesterday", 404, "en"),
+        ("/en/changes/9999-99-99", 404, "en"),
+        ("/en/changes/2019-02-29", 404, "en"),
+        ("/en/changes/2019-W01-1", 404, "en"),
+        ("/en/changes/20190101", 404, "en"),
+        ("/en/changes/%D9%A2%D9%A0%D9%A1%D9%A9-01-01", 404, "en"),  # 2019 in Arabic digits
+        ("/de/changes?until=2019-13-01", 404, "de"),
+        ("/en/changes/2020-02-29", 200, "en"),
+        ("/en/changes/9999-12-31", 200, "en"),  # the latest
+        ("/en/changes/1970-01-01", 200, "en"),  # none
+        ("/en/search/printer", 404, "en"),
         ("/en/nothing", 404, "en"),
         ("/hi/search?q=%00", 400, "hi"),
         ("/hi/search?q=" + "a" * 199, 400, "hi"),
@@ -156,12 +170,47 @@ def test_programs_are_told_so_in_json(server: Server, path: str) -> None:
         ("/en/ports/703/", "/en/ports/703"),
         ("/en/ghosts/", "/en/ghosts"),
         ("/en/services/ssh//", "/en/services/ssh"),
+        ("/en", "/en/"),
+        ("/en//", "/en/"),
+        ("/en/.json", "/en/index.json"),
+        ("/en/search/?q=a+%26+b", "/en/search?q=a+%26+b"),
+        ("/en/ports/%37%30%33", "/en/ports/703"),
+        ("/en/ports/7%303.json", "/en/ports/703.json"),
+        ("/en/ports/%37%30%33/", "/en/ports/703"),
+        ("/en/ranges/600%2d1023", "/en/ranges/600-1023"),
+        ("/en/changes/2020-02-2%39", "/en/changes/2020-02-29"),
+        ("/en/services/SSH", "/en/services/ssh"),
+        ("/ja/services/SsH.json", "/ja/services/ssh.json"),
+        ("/en/services/%73%73%68", "/en/services/ssh"),
+        ("/en/services/%e2%84%aaerberos", "/en/services/kerberos"),  # the kelvin sign is a K
+        ("/en/services/WHOIS++", "/en/services/whois%2B%2B"),
+        ("/en/services/whois%2b%2B", "/en/services/whois%2B%2B"),
+        ("/en/services/CL%2f1.json", "/en/services/cl%2F1.json"),
+        ("/en/services/MongoDB", "/en/services/mongodb"),  # as registered, whatever others write
+        ("/en/services/netinfo", "/en/services/NetInfo"),  # not registered: as the claims have it
+        ("/en/services/fortigate%20ha", "/en/services/FortiGate%20HA"),
     ],
 )
-def test_other_spellings_lead_to_the_page(server: Server, path: str, place: str) -> None:
-    reply = server.ask(path, Accept_Language="de")
+def test_other_spellings_lead_to_the_page_at_once(server: Server, path: str, place: str) -> None:
+    reply = server.ask(path, Accept_Language="de", Host="evil.example")
     assert (reply.status, reply.headers["location"]) in ((301, place), (302, place))
     assert reply.headers["vary"] == "accept-language"
+    assert server.ask(place).status == 200
+
+
+def test_no_service_is_led_away_from_its_address_however_a_proxy_writes_it(site: Site) -> None:
+    """A proxy that decodes a path and writes it anew would make a loop of such a redirect."""
+    names = {record.name for record in site.book.registry.records()} | {claim.name for claim in site.book.lore}
+    names = {name for name in names if re.search(r"[^\w-]|[A-Z]", name)}
+    assert names >= {"whois++", "cl/1", "EtherNet/IP-1", "RabbitMQ (AMQP)"}
+    for name in names:
+        strict = site.get(f"/en/services/{quote(name, safe='')}", {})
+        place = strict.location or f"/en/services/{quote(name, safe='')}"
+        if strict.status == 404:  # of a claim that was found wrong
+            continue
+        for written in (place, quote(unquote(place), safe="/!$&'()*+,;=:@"), unquote(place).replace(" ", "%20")):
+            reply = site.get(written, {})
+            assert (written, reply.status, f"/en/{reply.path}") == (written, 200, place)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +237,13 @@ def test_other_spellings_lead_to_the_page(server: Server, path: str, place: str)
 def test_accept_language_chooses_the_first_page(server: Server, header: str, code: str) -> None:
     reply = server.ask("/", Accept_Language=header)
     assert (reply.status, reply.headers["location"]) == (302, f"/{code}/")
+
+
+def test_behind_a_proxy_nobody_is_this_machine_without_the_token(server: Server) -> None:
+    """The server listens on loopback, and a proxy may say nothing of whom it asks for."""
+    token = re.findall("machine: (.*)", "".join(server.lines))[0]
+    assert server.ask("/metrics").status == 403
+    assert server.ask("/metrics", Authorization=f"Bearer {token}").status == 200
 
 
 # What strangers put into it -------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from portlore.cli.build import Bar
 from portlore.cli.output import Output
 from portlore.model import ChangeKind, PortRange, Status
 from portlore.render.page import width_of
+from portlore.web.maps import map_files
 from portlore.web.pages.listings import all_changes
 from portlore.web.selection import is_folder, languages_of, ports_of
 from portlore.web.sitemap import MOST
@@ -73,6 +74,14 @@ def whole(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = build(command, folder)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+def test_the_still_picture_of_the_atlas_is_there_for_light_and_dark(small: Path) -> None:
+    made = map_files(portlore.load())
+    for name in ("atlas.png", "atlas-dark.png"):
+        assert (small / "static" / name).read_bytes() == made[name][1]
+        for page in ("en/index.html", "en/atlas/index.html", "index.html"):
+            assert f"static/{name}" in (small / page).read_text(), page
 
 
 def test_two_builds_are_equal_byte_for_byte_whatever_the_processes_and_the_seed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portlore.model import ClaimKind, PortKind, Status, Verdict
+from portlore.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,43 +35,77 @@ BINDING = {
 
 ANY_PORT = "Port 0 is no place to listen on: a program that asks for it is given any free port instead."
 TAKING = (ClaimKind.VENDOR_DOCUMENTED, ClaimKind.CUSTOMARY)
+FEW = 3  # names in the sentence of verdict
+AS_SOURCE = "(source port)"  # so end the names of claims on ports that connections come from: nothing serves there
+WHOSE = {
+    "named": "officially {names}",
+    "nameless": "officially for private use, without a name",
+    "dynamic": "dynamic, never assigned to anybody",
+    "reserved": "officially reserved",
+    "returned": "officially given back",
+    "nobody": "officially nobody's",
+}
+
+
+class Parties(Value):
+    """Who appears in the sentence of verdict: the official names, the real users, what it is not.
+
+    ``whose``: named, nameless, dynamic, reserved, returned or nobody.
+    """
+
+    whose: str
+    names: Sequence[str]
+    uses: Sequence[str]
+    false: Sequence[str]
+
+
+def parties(facts: Sequence[PortFacts]) -> Parties:
+    """Choose them: registered names without aliases; confirmed uses of this very port; stories that name a thing."""
+    names = list(dict.fromkeys(a.name for f in facts for a in f.assignments if a.name and a.alias_of is None))
+    claims = [c for c in told_once(facts) if c.ports.isdigit()]
+    known = {name.lower() for name in names}
+    kept = [c for c in claims if c.verdict is Verdict.CONFIRMED and c.kind in TAKING and facts[0].port]  # 0 is nowhere
+    confirmed = [c.name for c in kept if c.name.lower() not in known]
+    serving = [name for name in confirmed if not name.endswith(AS_SOURCE)]
+    wrong = [c.name for c in claims if c.verdict is Verdict.CONTRADICTED]
+    return Parties(
+        _whose({f.status for f in facts}, names),
+        names,
+        list(dict.fromkeys(serving or confirmed)),
+        [name for name in dict.fromkeys(wrong) if " " not in name],  # others are sentences, not names
+    )
+
+
+def _whose(statuses: set[Status], names: Sequence[str]) -> str:
+    if names:
+        return "named"
+    for status, whose in (
+        (Status.ASSIGNED, "nameless"),
+        (Status.DYNAMIC, "dynamic"),
+        (Status.RESERVED, "reserved"),
+        (Status.DE_REGISTERED, "returned"),
+    ):
+        if status in statuses:
+            return whose
+    return "nobody"
 
 
 def verdict_line(facts: Sequence[PortFacts]) -> str:
     """One sentence: whose the port is, what really uses it, which story is false."""
-    names = list(dict.fromkeys(a.name for f in facts for a in f.assignments[:1] if a.name))
-    statuses = {f.status for f in facts}
-    claims = told_once(facts)
-    kept = [c for c in claims if c.verdict is not Verdict.CONTRADICTED and c.kind in TAKING]
-    # What is said of this very port comes before what is said of a range around it.
-    used = [c.name for c in kept if c.verdict is Verdict.CONFIRMED and c.ports.isdigit()] or [
-        c.name for c in kept if c.ports.isdigit()
-    ]
-    false = [c.name for c in claims if c.verdict is Verdict.CONTRADICTED and c.ports.isdigit() and " " not in c.name]
-    if names:
-        whose = f"officially {_list(names)}"
-    elif Status.ASSIGNED in statuses:
-        whose = "officially for private use, without a name"
-    elif Status.DYNAMIC in statuses:
-        whose = "dynamic, never assigned to anybody"
-    elif Status.RESERVED in statuses:
-        whose = "officially reserved"
-    elif Status.DE_REGISTERED in statuses:
-        whose = "officially given back"
-    else:
-        whose = "officially nobody's"
-    parts = [whose]
-    fresh = [name for name in dict.fromkeys(used) if name.lower() not in {n.lower() for n in names}]
-    if fresh:
-        more = f" and {len(fresh) - 3} more" if len(fresh) > 3 else ""
-        parts.append(f"used by {', '.join(fresh[:3]) if more else _list(fresh)}{more}")
-    if false:
-        parts.append(f"not {_list(list(dict.fromkeys(false)))}")
+    said = parties(facts)
+    parts = [WHOSE[said.whose].format(names=_list(said.names))]
+    if said.uses:
+        verb = "really" if said.whose in ("nobody", "returned") else "used by"
+        more = len(said.uses) - FEW
+        told = f"{', '.join(said.uses[:FEW])} and {more} more" if more > 0 else _list(said.uses)
+        parts.append(f"{verb} {told}")
+    if said.false:
+        parts.append(f"not {_list(said.false[:FEW])}")
     return "; ".join(parts)
 
 
-def _list(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _list(names: Sequence[str]) -> str:
+    return " and ".join(", ".join(names).rsplit(", ", 1))
 
 
 def told_once(facts: Sequence[PortFacts]) -> list[Claim]:
@@ -82,12 +117,16 @@ def meaning(facts: Sequence[PortFacts]) -> list[str]:
     """What it means for you, in sentences."""
     said = [BINDING[facts[0].kind] if facts[0].port else ANY_PORT]
     statuses = {f.status for f in facts}
-    if statuses & {Status.UNASSIGNED, Status.NO_ENTRY, Status.DE_REGISTERED} and facts[0].kind in ASKING:
-        where = [f.transport for f in facts if f.status in (Status.UNASSIGNED, Status.NO_ENTRY, Status.DE_REGISTERED)]
+    if statuses & {Status.UNASSIGNED, Status.NO_ENTRY} and facts[0].kind in ASKING:
+        where = [f.transport for f in facts if f.status in (Status.UNASSIGNED, Status.NO_ENTRY)]
         said.append(f"{ASKING[facts[0].kind]} Open on {_list(list(map(str, where)))}.")
     if Status.RESERVED in statuses:
         said.append(
             "Reserved: not open to registration without a special reason; RFC 6335, section 6, says who decides."
+        )
+    if Status.DE_REGISTERED in statuses:
+        said.append(
+            "Given back: nobody else gets it before all other ports of its range are taken (RFC 6335, section 8.2)."
         )
     clashing = [c for c in told_once(facts) if c.verdict is Verdict.CONFIRMED and c.kind in TAKING]
     if clashing and statuses & {Status.UNASSIGNED, Status.NO_ENTRY}:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from portlore.web.asking import Application, Headers, Message, Receive, Scope, Send
+    from portlore.web.logs import Log
     from portlore.web.site import Site
     from portlore.web.voting import Voting
 
@@ -77,8 +78,8 @@ class Gone(Exception):
 class App:
     """The whole of it, as ASGI.
 
-    ``look`` gives this machine's listeners on a port; ``log`` takes a request's facts; ``voting`` keeps votes; ``end``
-    is called when the server ends.
+    ``look`` gives this machine's listeners on a port; ``log`` takes facts, and a request's; ``voting`` keeps votes;
+    ``end`` is called when the server ends.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class App:
         site: Site,
         api: Application,
         settings: Settings,
-        log: Callable[[Mapping[str, object]], None],
+        log: Log,
         voting: Voting | None = None,
         look: Callable[[int], Sequence[object]] | None = None,
         end: Callable[[], None] = lambda: None,
@@ -186,8 +187,7 @@ class App:
     def _count(self, scope: Scope, status: int, size: int, took: float) -> None:
         self.metrics.count(scope["path"], status, took)
         client = scope.get("client") or ("",)
-        self.log({"client": client[0], "method": scope["method"], "path": scope["path"], "status": status,
-                  "bytes": size, "ms": round(1000 * took, 2)})  # fmt: skip
+        self.log.request(client[0], scope["method"], scope["path"], status, size, took)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

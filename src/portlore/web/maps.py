@@ -1,4 +1,4 @@
-"""The files of the atlas page: what its program draws (``atlas.json``), and its still picture (``atlas.png``).
+"""The files of the atlas page: what its program draws (``atlas.json``), and its still picture, light and dark.
 
 ``atlas.json`` holds each layer's codes and its picture as a text of runs: a capital letter for the code (A the first),
 then how many cells have it, in base 36, nothing for one. ``history`` is such a text per year; after the first year
@@ -45,10 +45,10 @@ def map_files(book: Book) -> dict[str, tuple[str, bytes]]:
         "claims": names_text(claimed(book)),
     }
     title = f"Ports by status, registry of {book.snapshot}"
-    return {
-        "atlas.json": ("application/json", json.dumps(document, separators=(",", ":")).encode()),
-        "atlas.png": ("image/png", png(pictures["status"], LAYERS["status"], title, SCALE)),
-    }
+    files = {"atlas.json": ("application/json", json.dumps(document, separators=(",", ":")).encode())}
+    for name, dark in (("atlas.png", False), ("atlas-dark.png", True)):
+        files[name] = ("image/png", png(pictures["status"], LAYERS["status"], title, SCALE, dark=dark))
+    return files
 
 
 def runs_text(picture: Sequence[int]) -> str:

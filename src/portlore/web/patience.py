@@ -54,7 +54,8 @@ class Patient(HttpToolsProtocol):
         super().data_received(data)
         if self._is_over():
             return
-        if not self._in_head and self._is_our_turn():
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn declares it, and sets it to None until the first
+        if not self._in_head and cycle is not None and not cycle.response_complete:  # it is our turn
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
@@ -100,10 +101,6 @@ class Patient(HttpToolsProtocol):
 
     def _is_over(self) -> bool:
         return self._deaf or self.transport.is_closing()
-
-    def _is_our_turn(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle  # uvicorn declares it, and sets it to None until the first
-        return cycle is not None and not cycle.response_complete
 
     def _await(self) -> None:
         self._timer = self.loop.call_later(self.patience, self._hang_up)

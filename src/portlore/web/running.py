@@ -5,18 +5,18 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import multiprocessing
 import os
 import platform
 import signal
 import socket
 import sys
-import time
+import threading
 from pathlib import Path
 
 import uvicorn
 
 from portlore.errors import HostError
-from portlore.journal import Journal
 from portlore.listeners import Machine
 from portlore.opening import load, open_programs, user_directory
 from portlore.provenance import sources_of
@@ -25,17 +25,17 @@ from portlore.render.sockets import encoded
 from portlore.value import Value
 from portlore.web.app import App, Settings
 from portlore.web.asking import PATIENCE
+from portlore.web.logs import JsonLog, Overheard, TextLog, json_line
 from portlore.web.patience import MOST_CONNECTIONS, Patient
 from portlore.web.rendering import Links
 from portlore.web.site import Site
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from portlore.seen import Listener
-
-    Log = Callable[[Mapping[str, object]], None]
+    from portlore.web.logs import Log
 
 PLAN = "PORTLORE_SERVE"  # how a worker process is told what to do
 GRACE = 10  # seconds for requests under way when the server ends
@@ -92,7 +92,7 @@ def make_app(plan: Plan) -> App:
     from portlore.web.api import make_api
     from portlore.web.maps import map_files
 
-    log, end = _open_log(plan)
+    log = _open_log(plan)
     book = load()
     rows = [{"source": row["layer"], "date": row["date"], "text": row["title"]} for row in sources_of()]
     links = Links(
@@ -110,7 +110,7 @@ def make_app(plan: Plan) -> App:
         voting = Voting(site, Votes(votes_address(plan.feedback)), log)
     settings = Settings(plan.site, plan.token, plan.patience, str(os.getpid()) if plan.workers > 1 else "")
     api = make_api(site, _listeners if plan.listeners else None)
-    app = App(site, api, settings, log, voting, _look if plan.listeners else None, end)
+    app = App(site, api, settings, log, voting, _look if plan.listeners else None, log.close)
     app.files_to_make(lambda: map_files(book))
     Patient.patience = plan.patience
     return app
@@ -140,54 +140,27 @@ def _unsaid(text: str) -> None:
     """What the command would tell the user."""
 
 
-def _open_log(plan: Plan) -> tuple[Log, Callable[[], None]]:
-    """The log of this process, what its libraries say in it, and what ends it."""
-    journal = Journal("portlore-web")
-    log = _json_log(journal) if plan.log_format == "json" else _text_log(journal)
-    logging.getLogger().addHandler(_Overheard(log))
-    return log, journal.close
-
-
-class _Overheard(logging.Handler):
-    """Brings what libraries log into the log, in its form."""
-
-    def __init__(self, log: Log) -> None:
-        super().__init__(logging.WARNING)
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """A record of theirs, in one line."""
-        kind = "fault" if record.levelno >= logging.ERROR else "note"
-        told = {kind: record.name, "what": record.getMessage().strip()}
-        error = record.exc_info[1] if record.exc_info else None
-        self._log({**told, "why": f"{type(error).__name__}: {error}"} if error else told)
-
-
-def _text_log(write: Callable[[str], None]) -> Log:
-    def log(facts: Mapping[str, object]) -> None:
-        told = [f"{key}={value if type(value) is not str else _quoted(value)}" for key, value in facts.items()]
-        write(" ".join(told))
-
+def _open_log(plan: Plan) -> Log:
+    """The log of this process, and what its libraries say in it."""
+    log = JsonLog() if plan.log_format == "json" else TextLog()
+    logging.getLogger().addHandler(Overheard(log))
     return log
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text) if " " in text or '"' in text or not text else text
-
-
-def _json_log(write: Journal) -> Log:
-    return lambda facts: write.line(_json_line(facts))
-
-
-def _json_line(facts: Mapping[str, object]) -> str:
-    return json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **facts})
 
 
 def app_of_worker() -> App:
     """What a worker process serves, as its environment says."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     app = make_app(Plan(**json.loads(os.environ[PLAN])))
     gc.freeze()
     return app
+
+
+def _end_with_parent() -> None:
+    """End as on SIGTERM once the parent is gone, which could not pass it on (kill -9), so that the port is free."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def serve(plan: Plan, say: Callable[[str], None]) -> None:
@@ -202,7 +175,7 @@ def serve(plan: Plan, say: Callable[[str], None]) -> None:
         host = f"[{plan.listen}]" if door.family == socket.AF_INET6 else plan.listen
         address = f"http://{host}:{door.getsockname()[1]}/"
         in_json = plan.log_format == "json"
-        say(_json_line({"serving": address}) if in_json else f"portlore: serving {address} (Ctrl-C ends)")
+        say(json_line({"serving": address}) if in_json else f"portlore: serving {address} (Ctrl-C ends)")
         _run(app, door, plan)
     except KeyboardInterrupt:
         return

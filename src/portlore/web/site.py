@@ -11,17 +11,18 @@ import hashlib
 import re
 from collections import OrderedDict
 from threading import Lock
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, unquote_to_bytes, urlencode
 
 from portlore.errors import InputError, PortloreError
 from portlore.model import PortRange, parse_number
+from portlore.query import parse_date
 from portlore.value import Value
 from portlore.web.catalogues import words
 from portlore.web.pages.fixed import atlas_page, error_page, home_page
 from portlore.web.pages.listings import about_page, all_changes, changes_page, ghosts_page, search_page
 from portlore.web.pages.port import port_page
 from portlore.web.pages.range import range_page
-from portlore.web.pages.service import service_page
+from portlore.web.pages.service import ServicePage, service_page
 from portlore.web.rendering import Links, Pages, page_json
 from portlore.web.words import BY_CODE, LANGUAGES
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 KEPT = 20_000  # rendered pages in memory
 MOST_BYTES = 16 << 20  # of them together
 LONGEST_QUERY = 200  # characters of a search
-DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 
 
 class Answer(Value):
@@ -76,6 +77,8 @@ def _service(site: Site, argument: str, query: Mapping[str, str], said: Words) -
 
 
 def _search(site: Site, argument: str, query: Mapping[str, str], said: Words) -> Value | None:
+    if argument:
+        return None
     page = query.get("page", "1")
     number = int(page) if page.isascii() and page.isdigit() and len(page) < 4 else 1
     return search_page(site.book, " ".join(query.get("q", "")[:LONGEST_QUERY].split()), said, max(1, number))
@@ -83,9 +86,10 @@ def _search(site: Site, argument: str, query: Mapping[str, str], said: Words) ->
 
 def _changes(site: Site, argument: str, query: Mapping[str, str], said: Words) -> Value | None:
     until = argument or query.get("until", "")
-    if until and not DATE.match(until):
+    try:
+        return changes_page(site.book, site.changes, said, until and parse_date(until))
+    except InputError:  # what a page says of that is about ports
         return None
-    return changes_page(site.book, site.changes, said, until)
 
 
 def _only(make: Callable[[Site, Words], Value]) -> Make:
@@ -157,19 +161,14 @@ class Site:
         code, _, rest = path[1:].partition("/")
         if code not in BY_CODE:
             return self.problem(404, best(accepted), unquote(path[:80]))
-        part, slash, argument = rest.partition("/")
+        rest = rest.rstrip("/")
         as_json = rest.endswith(".json")
         if as_json:
             rest = rest.removesuffix(".json")
-            part, slash, argument = ("" if rest == "index" else rest).partition("/")
+        part, _, argument = ("" if as_json and rest == "index" else rest).partition("/")
         kind = PAGES.get(part)
-        if kind is None or (slash and not argument):
-            location = f"{self.links.root}{code}/{rest.rstrip('/')}"
-            if kind is not None and part:
-                return Answer(301, "text/plain", b"", location=location)
+        if kind is None:
             return self.problem(404, code, unquote(rest[:80]), as_json=as_json)
-        if rest.endswith("/") and part:
-            return Answer(301, "text/plain", b"", location=f"{self.links.root}{code}/{rest.rstrip('/')}")
         key = _key(path, query)
         if listeners is None and (known := self._kept.get(key)):
             return known
@@ -179,6 +178,12 @@ class Site:
             return self.problem(404 if part == "ports" else 400, code, unquote(rest[:80]), error, as_json=as_json)
         if page is None:
             return self.problem(404, code, unquote(rest[:80]), as_json=as_json)
+        name = page.name if isinstance(page, ServicePage) else unquote(argument)
+        rest = f"{part}/{quote(name, safe='')}" if argument else part
+        address = f"{code}/{rest or 'index'}.json" if as_json else f"{code}/{rest}"
+        if unquote(path) != f"/{unquote(address)}" or _normal(path) != path:
+            asked = f"?{urlencode(query)}" if query else ""
+            return Answer(301, "text/plain", b"", location=f"{self.links.root}{address}{asked}")
         if as_json:
             answer = whole(200, "application/json", page_json(page).encode(), code, rest)
         else:
@@ -237,6 +242,15 @@ def whole(status: int, kind: str, body: bytes, code: str = "", path: str = "") -
     packed = gzip.compress(body, 5, mtime=0) if len(body) > 1024 else b""
     etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     return Answer(status, kind, body, etag, packed=packed, language=code, path=path)
+
+
+def _normal(path: str) -> str:
+    """A path without needless escapes, those that stay in upper case (RFC 3986 section 6.2.2).
+
+    What else may be written in two ways (``/`` and ``%2F``) is no other address: a proxy may have changed it on its way
+    here, and would again after a redirect.
+    """
+    return ESCAPE.sub(lambda escape: quote(unquote_to_bytes(escape[0]), safe=""), path)
 
 
 def _key(path: str, query: Mapping[str, str]) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portlore.value import Value
-from portlore.web.pages.terms import KINDS, N_, STATUSES, term
+from portlore.web.pages.terms import KINDS, MEANINGS, N_, STATUSES, term
 from portlore.web.pages.verdict import verdict
 
 TYPE_CHECKING = False
@@ -46,11 +46,12 @@ def home_page(book: Book, words: Words) -> HomePage:
 
 
 class AtlasLayer(Value):
-    """A layer of the map: its code, its name, its legend as (code, word)."""
+    """A layer of the map: its code, its name, its legend as (code, word), and as (code, sentence) what that means."""
 
     code: str
     name: str
     legend: tuple[tuple[str, str], ...]
+    meanings: tuple[tuple[str, str], ...]
 
 
 class AtlasPage(Value):
@@ -72,7 +73,9 @@ def atlas_page(words: Words, *, listeners: bool = False) -> AtlasPage:
     """The atlas; ``listeners``: this machine's may be shown."""
 
     def layer(code: str, name: str, table: dict[str, str]) -> AtlasLayer:
-        return AtlasLayer(code, words.say(name), tuple((one, term(table, one, words)) for one in table))
+        legend = tuple((one, term(table, one, words)) for one in table)
+        meanings = tuple((one, term(MEANINGS, one, words)) for one in table if one in MEANINGS)
+        return AtlasLayer(code, words.say(name), legend, meanings)
 
     layers = [
         layer("status", N_("Status"), STATUSES),

@@ -9,7 +9,7 @@ from portlore.render.meaning import TAKING, told_once
 from portlore.render.page import width_of
 from portlore.value import Value
 from portlore.web.pages.notes import Footnote, Notes
-from portlore.web.pages.terms import KINDS, STATUSES, VERDICTS, term
+from portlore.web.pages.terms import KINDS, MEANINGS, STATUSES, VERDICTS, term
 from portlore.web.pages.verdict import is_story, verdict
 
 TYPE_CHECKING = False
@@ -188,7 +188,7 @@ def binding(kind: PortKind, port: int, words: Words) -> list[str]:
             return [first, _momentary(words)] if port >= EPHEMERAL_FIRST else [first]
         case PortKind.DYNAMIC:
             return [
-                say("Dynamic ports (49152-65535) are never assigned to anybody (RFC 6335, section 6)."),
+                say(MEANINGS[Status.DYNAMIC]),
                 _momentary(words),
             ]
 
@@ -215,7 +215,7 @@ def meaning(facts: Sequence[PortFacts], words: Words) -> list[str]:
         )
     if free:
         if Status.ASSIGNED not in statuses:
-            told.append(say("Unassigned means that nobody holds the number, not that nobody uses it."))
+            told.append(say(MEANINGS[Status.UNASSIGNED]))
         told.append(
             say(
                 "Anybody may apply to IANA. For a system port the IETF has to agree (IETF Review or IESG Approval, RFC"
@@ -234,19 +234,15 @@ def meaning(facts: Sequence[PortFacts], words: Words) -> list[str]:
             )
         )
     if Status.RESERVED in statuses:
-        told.append(say("Reserved: not open to registration without a special reason (RFC 6335, section 6)."))
+        told.append(say(MEANINGS[Status.RESERVED]))
     if Status.DE_REGISTERED in statuses:
-        told.append(
-            say(
-                "Given back: nobody else gets it before all other ports of its range are taken (RFC 6335, section 8.2)."
-            )
-        )
+        told.append(say(MEANINGS[Status.DE_REGISTERED]))
     if any(c.verdict is Verdict.CONFIRMED and c.kind in TAKING and c.ports.isdigit() for c in told_once(free)):
         told.append(
             say("It is not free in practice: the uses above took it without registering, and can collide with yours.")
         )
     if Status.ASSIGNED in statuses:
-        told.append(say("Assigned says who holds the number, not what is listening there: look before you trust it."))
+        told.append(say(MEANINGS[Status.ASSIGNED]))
     return told
 
 

@@ -10,6 +10,7 @@ from portlore.web.pages.port import Use, about, use
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from portlore.book import Book
+    from portlore.model import Claim
     from portlore.web.words import Words
 
 MOST = 64  # ports listed; a range of a name may be longer
@@ -47,7 +48,7 @@ def service_page(book: Book, name: str, words: Words) -> ServicePage | None:
     claims = book.claimed(name) if len(name) > 1 else []
     if not records and not claims:
         return None
-    shown = records[0].name if records else name
+    shown = records[0].name if records else _as_claimed(name, claims[0])
     places = tuple(
         Place(
             record.number,
@@ -84,3 +85,10 @@ def service_page(book: Book, name: str, words: Words) -> ServicePage | None:
         tuple(use(claim, words, notes, elsewhere=True) for claim in claims[:MOST]),
         notes.all(),
     )
+
+
+def _as_claimed(name: str, claim: Claim) -> str:
+    """A name that nobody registered, in the letters of the claim that holds it."""
+    at = claim.name.lower().find(name.lower())
+    found = claim.name[at : at + len(name)]
+    return found if found.lower() == name.lower() else name  # a few letters are two in lower case

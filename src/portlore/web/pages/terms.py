@@ -22,6 +22,16 @@ STATUSES = {
     "no-entry": N_("no entry"),
     "dynamic": N_("dynamic"),
 }
+MEANINGS = {  # of the statuses
+    "assigned": N_("Assigned says who holds the number, not what is listening there: look before you trust it."),
+    "unassigned": N_("Unassigned means that nobody holds the number, not that nobody uses it."),
+    "reserved": N_("Reserved: not open to registration without a special reason (RFC 6335, section 6)."),
+    "de-registered": N_(
+        "Given back: nobody else gets it before all other ports of its range are taken (RFC 6335, section 8.2)."
+    ),
+    "no-entry": N_("No entry: the registry does not list the port at all, not even as unassigned."),
+    "dynamic": N_("Dynamic ports (49152-65535) are never assigned to anybody (RFC 6335, section 6)."),
+}
 VERDICTS = {
     "confirmed": N_("confirmed"),
     "disputed": N_("disputed"),

@@ -5,8 +5,8 @@ SENTENCES has a row for every way it can come out, so that each is translated wh
 
 from __future__ import annotations
 
-from portlore.model import ClaimKind, Status, Verdict
-from portlore.render.meaning import TAKING, told_once
+from portlore.model import ClaimKind, Verdict
+from portlore.render.meaning import FEW, parties
 from portlore.web.pages.terms import N_
 
 TYPE_CHECKING = False
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from portlore.model import Claim, PortFacts
     from portlore.web.words import Words
 
-FEW = 3  # names in the sentence
-AS_SOURCE = "(source port)"  # so end the names of claims on ports that connections come from: nothing serves there
-
 
 def is_story(claim: Claim) -> bool:
     """Whether a claim is told only because it is false, or as a story."""
@@ -27,40 +24,16 @@ def is_story(claim: Claim) -> bool:
 
 def verdict(facts: Sequence[PortFacts], words: Words) -> str:
     """The sentence at the head of the page."""
-    port = facts[0].port
-    names = list(dict.fromkeys(a.name for f in facts for a in f.assignments if a.name and a.alias_of is None))
-    claims = told_once(facts)
-    known = {name.lower() for name in names}
-    kept = [c for c in claims if not is_story(c) and c.kind in TAKING and c.ports.isdigit() and port]  # 0 is nowhere
-    confirmed = [c.name for c in kept if c.verdict is Verdict.CONFIRMED and c.name.lower() not in known]
-    serving = [name for name in confirmed if not name.endswith(AS_SOURCE)]
-    uses = list(dict.fromkeys(serving or confirmed))
-    wrong = [c.name for c in claims if c.verdict is Verdict.CONTRADICTED and c.ports.isdigit()]
-    false = [name for name in dict.fromkeys(wrong) if " " not in name]  # others are sentences, not names
+    said = parties(facts)
+    more = len(said.uses) - FEW
     values = {
-        "port": port,
-        "names": words.list(names),
-        "uses": words.row(uses[:FEW]) if len(uses) > FEW else words.list(uses),
-        "more": words.number(len(uses) - FEW) if len(uses) > FEW else "",
-        "false": words.list(false[:FEW]),
+        "port": facts[0].port,
+        "names": words.list(said.names),
+        "uses": words.row(said.uses[:FEW]) if more > 0 else words.list(said.uses),
+        "more": words.number(more) if more > 0 else "",
+        "false": words.list(said.false[:FEW]),
     }
-    which = (len(uses) > FEW) + bool(uses)
-    return words.say(SENTENCES[_whose(facts, names), which, bool(false)], **values)
-
-
-def _whose(facts: Sequence[PortFacts], names: Sequence[str]) -> str:
-    statuses = {f.status for f in facts}
-    if names:
-        return "named"
-    for status, whose in (
-        (Status.ASSIGNED, "nameless"),
-        (Status.DYNAMIC, "dynamic"),
-        (Status.RESERVED, "reserved"),
-        (Status.DE_REGISTERED, "returned"),
-    ):
-        if status in statuses:
-            return whose
-    return "nobody"
+    return words.say(SENTENCES[said.whose, (more > 0) + bool(said.uses), bool(said.false)], **values)
 
 
 SENTENCES: dict[tuple[str, int, bool], str] = {

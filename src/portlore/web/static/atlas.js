@@ -83,6 +83,12 @@ function paint() { // the picture of the layer, in the colours of its legend
   draw();
 }
 
+function onPaper(paper) { // paper is light, waits for no frame, and announces itself before the style for it is on
+  root.classList.toggle("paper", paper);
+  paint();
+  drawNow();
+}
+
 function draw() {
   if (!asked) asked = requestAnimationFrame(() => { asked = 0; drawNow(); });
 }
@@ -105,7 +111,7 @@ function drawNow() {
     }
   }
   if (cell >= LINES * ratio) {
-    pen.fillStyle = getComputedStyle(document.documentElement).backgroundColor;
+    pen.fillStyle = getComputedStyle(canvas).backgroundColor;
     for (let n = Math.ceil(left); n < left + wide; n++) pen.fillRect(Math.round((n - left) * cell), 0, 1, size);
     for (let n = Math.ceil(top); n < top + wide; n++) pen.fillRect(0, Math.round((n - top) * cell), size, 1);
   }
@@ -290,7 +296,7 @@ find("out").addEventListener("click", () => zoomAtCursor(0.5));
 function show(layer) {
   if (layer !== "history") stop();
   view.layer = choice.value = layer;
-  for (const list of root.querySelectorAll(".legend")) list.hidden = list.dataset.layer !== layer;
+  for (const list of root.querySelectorAll("[data-layer]")) list.hidden = list.dataset.layer !== layer;
   find("time").hidden = layer !== "history";
   find("upload").hidden = layer !== "scan";
   if (layer === "history") sayDay();
@@ -508,8 +514,8 @@ async function begin() {
     const answer = await fetch(root.dataset.source);
     take(await answer.json());
   } catch { // a site that is read from files: its still picture instead
-    const still = new DOMParser().parseFromString(root.querySelector("noscript").textContent, "text/html").images[0];
-    canvas.replaceWith(document.adoptNode(still));
+    const still = new DOMParser().parseFromString(root.querySelector("noscript").textContent, "text/html");
+    canvas.replaceWith(...still.images);
     return;
   }
   fit();
@@ -519,5 +525,8 @@ async function begin() {
   new ResizeObserver(fit).observe(canvas);
   addEventListener("hashchange", read);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  matchMedia("print").addEventListener("change", (print) => onPaper(print.matches));
+  addEventListener("beforeprint", () => onPaper(true));
+  addEventListener("afterprint", () => onPaper(false));
 }
 begin();
