@@ -33,7 +33,7 @@ SECURE = [
     (b"cross-origin-opener-policy", b"same-origin"),
 ]  # fmt: skip
 HOST = re.compile(r"[a-z0-9._-]+(:\d{1,5})?|\[[0-9a-f:.]+\](:\d{1,5})?")  # RFC 3986 section 3.2.2, as browsers send it
-FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip")  # what proxies add
+FORWARDED = tuple(b"forwarded via x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip".split())  # by proxies
 
 
 class Refusal(Exception):
