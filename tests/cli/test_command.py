@@ -229,7 +229,7 @@ def test_the_page_of_703_puts_the_status_first_and_the_verdicts_by_word_and_sign
     assert text.index("unassigned") < text.index("SAID OF IT") < text.index("WHAT IT MEANS") < text.index("SOURCES")
     assert "✘ contradicted  Modbus" in text
     assert "✔ confirmed" in text
-    assert re.search(r"officially nobody's; really FortiGate HA.*; not Modbus\.", " ".join(text.split()))
+    assert re.search(r"Officially nobody's; really FortiGate HA.*; not Modbus\.", " ".join(text.split()))
 
 
 @pytest.mark.parametrize("question", ["703", "80", "3000", "600-1023", "22", "0-65535", "x11", "snif-cln"])
