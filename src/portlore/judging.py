@@ -53,6 +53,19 @@ def called(name: str, program: Program | None) -> str:
     return f"{name} ({(program.names or program.arguments)[0]})"
 
 
+class Spoken(Value):
+    """What was heard to speak on a port, for the judgement.
+
+    ``title``: the protocol for people. ``services``: registered names that it fits; ``uses``: names of claims that it
+    fits. ``opaque``: it carries something that was not recognised (TLS).
+    """
+
+    title: str
+    services: tuple[str, ...]
+    uses: tuple[str, ...] = ()
+    opaque: bool = False
+
+
 class Judge:
     """Holds sockets against a book.
 
@@ -178,6 +191,65 @@ def _judge(
     hidden = any(one.hidden for one in speakers)
     cannot = "its owner is hidden" if hidden else f"what {called} speaks is not known from its name"
     return Judgement(JudgementWord.UNKNOWN, f"registered for {registered}; {cannot}")
+
+
+def judge_spoken(
+    book: Book, transport: str, port: int, spoken: Spoken | None, *, asked: bool
+) -> tuple[Said, Judgement]:
+    """What is said of an open port, and whether what speaks there fits it: the first word that fits.
+
+    ``spoken``: ``None`` where nothing was recognised; ``asked``: whether anybody tried.
+    """
+    on = BOOKED[transport]
+    status, _, assignments = book.registry.said(port, on)
+    names = tuple(dict.fromkeys([given.name for given in assignments if given.name]))
+    said = Said(status, names, book.lore.about(port, on))
+    own = book.lookup(port, on).own if book.own else ()
+    known = spoken if spoken is not None and not spoken.opaque else None
+    if known is not None:
+        tells = f"it speaks {known.title}"
+    elif spoken is not None:
+        tells = f"it speaks {spoken.title}, and what is within was not recognised"
+    else:
+        tells = "what speaks there was not recognised" if asked else "nobody asked what speaks there"
+    return said, _judge_spoken(said, own, known, tells, on, port)
+
+
+def _judge_spoken(
+    said: Said, own: Sequence[OwnLabel], known: Spoken | None, tells: str, on: Transport, port: int
+) -> Judgement:
+    registered = _listed(said.names)
+    uses = [c for c in said.claims if c.verdict is not Verdict.CONTRADICTED and c.kind not in NOT_A_USE]
+    if known is not None:
+        fitting = {service.lower() for service in known.services}
+        for name in said.names:
+            if name.lower() in fitting:
+                return Judgement(JudgementWord.EXPECTED, f"registered for {name}, and {tells}")
+    for label in own:
+        return Judgement(JudgementWord.EXPECTED, f"your portlore.toml gives this port to {label.name}; {tells}")
+    for claim in uses if known is not None else ():
+        if known is not None and claim.name in known.uses:
+            but = f"; the registry has {registered} here" if said.names else ""
+            why = f"{claim.name} uses this port by custom ({claim.kind}), and {tells}{but}"
+            return Judgement(JudgementWord.CUSTOMARY, why)
+    stories = [c for c in said.claims if _names_a_user(c) and (not said.names or _is_narrow(c))]
+    for claim in sorted(stories, key=lambda c: known is None or c.name not in (known.title, *known.uses)):
+        theirs = f"the story that {port} is {claim.name}'s is false"
+        if known is None:
+            return Judgement(JudgementWord.REFUTED, f"{theirs}, and {tells}: look")
+        return Judgement(
+            JudgementWord.REFUTED, f"{port} speaks {known.title}; {theirs}, so this is somebody's choice: look"
+        )
+    if said.names and known is not None:
+        return Judgement(JudgementWord.SQUATTING, f"registered for {registered}, but {tells}")
+    if said.names:
+        return Judgement(JudgementWord.UNKNOWN, f"registered for {registered}; {tells}")
+    why = f"{STATUS_WORDS[said.status].format(on=on)}; {tells}"
+    narrow = list(dict.fromkeys(claim.name for claim in uses if _is_narrow(claim)))
+    if narrow:
+        not_that = "may use it, and this is not known to be that" if known is not None else "may use it"
+        why += f"; {_listed(narrow[:2])} {not_that}"
+    return Judgement(JudgementWord.UNREGISTERED, why)
 
 
 def _names_a_user(claim: Claim) -> bool:
