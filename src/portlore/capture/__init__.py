@@ -1,0 +1,1 @@
+"""Packets of others: files and interfaces, conversations, and which protocol each speaks."""
