@@ -15,7 +15,7 @@ if not PACKAGE.is_dir():
 LAYERS = (
     ("word", "value", "errors"),
     ("oncrpc",),
-    ("model", "seen"),
+    ("model", "seen", "observed"),
     ("packed",),
     ("registry",),
     ("lore",),
@@ -25,6 +25,9 @@ LAYERS = (
     ("render",),
     ("files", "journal", "extras", "local", "listeners", "netinfo", "building", "opening", "updating", "provenance"),
     ("library",),
+    ("probes",),
+    ("scan",),
+    ("capture",),
     ("atlas",),
     ("web",),
     ("cli", "__init__", "__main__"),
@@ -37,12 +40,17 @@ PURE = (
     "netinfo/loading", "netinfo/guests", "netinfo/binder", "netinfo/making", "netinfo/tools/usages",
     "netinfo/tools/helps", "netinfo/tools/expressions", "listeners/addresses", "listeners/netlink",
     "listeners/procnet", "listeners/cgroups", "atlas", "web/pages", "web/asking", "web/selection", "web/words",
-    "web/sitemap", "web/metrics",
+    "web/sitemap", "web/metrics", "observed", "probes", "scan/plan", "scan/targets", "scan/ports", "scan/ranking",
+    "scan/policy", "scan/grid", "scan/pace", "scan/packets", "scan/account", "scan/schedule", "scan/holding",
+    "scan/advising", "scan/remembering",
+    "capture/decoding", "capture/conversations",
 )  # fmt: skip
 OUTSIDE = {"os", "pathlib", "socket", "subprocess", "time", "asyncio", "urllib", "http", "shutil", "tempfile",
            "threading", "signal", "random"}  # fmt: skip
 EXTRAS = {  # imported when they are used, never by the rest
+    "capture/": {"numpy"},
     "listeners/portable.py": {"psutil"},
+    "scan/": {"numpy"},
     "web/": {"anyio", "babel", "fastapi", "jinja2", "pydantic", "sqlalchemy", "starlette", "uvicorn"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -15,6 +15,7 @@ from portlore.cli import COMMANDS, module_of
 from portlore.cli.parser import parser_for
 from portlore.lore.schema import CLAIM_KEYS, HOW, LONGEST, OPTIONAL, SOURCE_KEYS
 from portlore.model import ChangeKind, ClaimKind, Status, Verdict
+from portlore.probes import PROBES, PROTOCOLS, RECOGNISERS, Protocol
 from portlore.value import Value
 
 REFERENCE = Path(__file__).parent.parent / "docs/reference"
@@ -78,7 +79,38 @@ def claims() -> str:
     return "\n".join(lines)
 
 
-PAGES = {"commands.md": commands, "library.md": library, "claims.md": claims}
+def probes() -> str:
+    def how(name: str) -> str:
+        asked = [one for one in PROBES if one.protocol == name]
+        return "; ".join(
+            f"`{one.name}`"
+            + (" (its ports only)" if not one.everywhere else "")
+            + ("" if one.gentle else " (not gentle)")
+            for one in asked
+        )
+
+    def heard(name: str) -> str:
+        sides = {
+            side for one in RECOGNISERS if one.protocol == name for side in ("server", "client") if getattr(one, side)
+        }
+        return ", ".join(sorted(sides))
+
+    def row(one: Protocol) -> str:
+        where = ", ".join(dict.fromkeys((*one.services, *one.tls_services)) or (f"by custom: {', '.join(one.uses)}",))
+        return f"| `{one.name}` | {one.title} | {where} | {how(one.name)} | {heard(one.name)} |"
+
+    lines = [
+        f"{MADE}# Protocols that are told by their content\n",
+        "For each: the registered services whose ports it belongs on, the dialogues that ask for it, and whose first",
+        "bytes give it away in a capture. A probe that is not gentle is left out with `--gentle`.\n",
+        "| protocol | | belongs on | asked by | heard in a capture |\n|---|---|---|---|---|",
+        *map(row, sorted(PROTOCOLS.values(), key=lambda one: one.title.lower())),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+PAGES = {"commands.md": commands, "library.md": library, "claims.md": claims, "probes.md": probes}
 
 
 def main() -> int:

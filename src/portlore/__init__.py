@@ -39,7 +39,9 @@ if TYPE_CHECKING:
         Transport,
         Verdict,
     )
+    from portlore.observed import Confidence, Evidence, Identification, Observation, Outcome, Target
     from portlore.opening import load
+    from portlore.scan.verbs import Scanned, identify, scan_ports
     from portlore.seen import (
         Container,
         Exposure,
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
         Socket,
     )
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _HOMES = {
     "portlore.book": ("Book",),
@@ -78,7 +80,9 @@ _HOMES = {
         "Transport",
         "Verdict",
     ),
+    "portlore.observed": ("Confidence", "Evidence", "Identification", "Observation", "Outcome", "Target"),
     "portlore.opening": ("load",),
+    "portlore.scan.verbs": ("Scanned", "identify", "scan_ports"),
     "portlore.seen": (
         "Container",
         "Exposure",
@@ -101,17 +105,22 @@ __all__ = [
     "ChangeKind",
     "Claim",
     "ClaimKind",
+    "Confidence",
     "Container",
     "DataError",
+    "Evidence",
     "Exposure",
     "Family",
     "Hidden",
     "Hit",
     "HostError",
+    "Identification",
     "InputError",
     "Judgement",
     "JudgementWord",
     "Listener",
+    "Observation",
+    "Outcome",
     "Owner",
     "ParseError",
     "PolicyRefused",
@@ -122,19 +131,23 @@ __all__ = [
     "PortloreError",
     "Process",
     "Reason",
+    "Scanned",
     "Service",
     "Socket",
     "Source",
     "Status",
+    "Target",
     "Transport",
     "Verdict",
     "__version__",
     "ask",
     "history",
+    "identify",
     "listening",
     "load",
     "lookup",
     "name",
+    "scan_ports",
     "search",
 ]
 

@@ -6,6 +6,7 @@ Whoever needs one calls :func:`require` before importing it, as `listening` does
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import subprocess
 import sys
 
@@ -44,7 +45,7 @@ def require(extra: Extra, tell: Callable[[str], None], options: Sequence[str] = 
     """
     if is_there(extra):
         return
-    line = f"{sys.executable} -m pip install {' '.join(extra.requirements)}"
+    line = f"{sys.executable} -m pip install {shlex.join(extra.requirements)}"
     asked = f"the libraries of portlore[{extra.name}]"
     if sys.prefix == sys.base_prefix:
         raise HostError(asked, "this Python is not an environment of its own", f"run: {line}")

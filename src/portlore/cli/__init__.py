@@ -21,7 +21,10 @@ COMMANDS = {  # command: what it does, in one line
     "listening": "what listens on this machine, who owns it, and whether it should",
     "wait": "wait until something listens on a port, or until it is free",
     "stop": "stop what listens on a port, after asking",
-    "compare": "what changed between two answers of `listening --json`",
+    "compare": "what changed between two answers of `listening` or `scan`",
+    "identify": "what speaks on a port, whatever its number",
+    "scan": "which ports of a host answer, and what may have been missed",
+    "capture": "what packets show of who speaks what, without sending one",
     "netinfo": "NetInfo domains: make, serve, check and copy them",
     "atlas": "all 65,536 ports as one picture: PNG, SVG or in the terminal",
     "serve": "the site and its API, on this machine",
@@ -98,8 +101,9 @@ def _run(words: list[str], output: Output) -> int:
         return 0
     if not words:
         raise InputError("portlore without a question", "nothing to look up", "try `portlore 703` or `portlore --help`")
-    for word in words:
-        if word[:1] == "-" and word[1:2].isdigit():  # a minus followed by a digit is a question, and a wrong one
+    for before, word in zip(["", *words], words, strict=False):
+        # a minus followed by a digit is a question, and a wrong one; after an option it is that one's business
+        if word[:1] == "-" and word[1:2].isdigit() and before[:2] != "--":
             plain = word.lstrip("-").partition("/")[0]
             raise InputError(f"port {word!r}", "ports have no sign", f"did you mean {plain}?")
     command = words.pop(0) if words[0] in COMMANDS else "lookup"

@@ -1,4 +1,4 @@
-"""``portlore compare A [B]``: what changed between two lists of listeners, or since one."""
+"""``portlore compare A [B]``: what changed between two lists of listeners or two scans; ``--merge``: shards as one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from portlore.cli.output import Output
 
-USAGE = "compare BEFORE [AFTER] [--exit-code] [--format FORMAT | --json]"
+USAGE = "compare BEFORE [AFTER…] [--merge] [--exit-code] [--json]"
 DESCRIPTION = """\
 What appeared, vanished or changed between two answers of `portlore listening --json` (NDJSON will do), of one machine
 at two times or of two machines; with one file, between it and this machine now.
@@ -27,22 +27,43 @@ a service that was started again is no change.
   portlore compare monday.json                 what changed since
   portlore compare web1.json web2.json         two machines
   portlore compare monday.json --exit-code     exit 1 after a change
+
+Two scans are compared too, in any form of `portlore scan` and as nmap's XML;
+--merge makes one of several shards, and says which are missing or overlap.
+
+  portlore compare before.json after.xml       what opened, closed or changed
+  portlore compare --merge part*.json --json > all.json
 """
 LARGEST = 1 << 30  # bytes of a list
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("before", metavar="BEFORE", help="a file of `portlore listening --json`, - for stdin")
-    parser.add_argument("after", metavar="AFTER", nargs="?", help="another one (default: this machine, now)")
-    parser.add_argument("--exit-code", action="store_true", help="exit 1 when anything changed")
+    parser.add_argument("before", metavar="BEFORE", help="what `listening --json` or `scan` wrote, - for stdin")
+    parser.add_argument("after", metavar="AFTER", nargs="*", help="another (default: this machine now; not for scans)")
+    parser.add_argument("--exit-code", action="store_true", help="exit 1 when anything changed or is missing")
+    parser.add_argument("--merge", action="store_true", help="make one of the results of several scans")
     add_format(parser)
 
 
 def run(args: Namespace, output: Output) -> int:
     """Show the changes; 0 unless ``--exit-code`` is given and there are any."""
-    before, asked = _rows(args.before)
-    after, asked_after = _rows(args.after) if args.after else (_now(output, asked, args.before), asked)
+    if len(args.after) > 1 and not args.merge:
+        raise InputError("portlore compare", f"{len(args.after) + 1} files", "two are compared; more with --merge")
+    text = _text(args.before)
+    from portlore.scan.results import is_scan
+
+    texts = [text, *map(_text, args.after)]
+    if args.merge or any(map(is_scan, texts)):
+        from portlore.cli.comparing import compare_scans
+
+        return compare_scans(args, output, texts)
+    args.after = args.after[0] if args.after else None
+    before, asked = parse_listeners(text, _called(args.before))
+    if args.after:
+        after, asked_after = parse_listeners(texts[1], _called(args.after))
+    else:
+        after, asked_after = _now(output, asked, args.before), asked
     if asked != asked_after:
         output.say("portlore: the two lists were asked for with other options: what only one of them shows is no news")
     changes = compare(before, after)
@@ -59,21 +80,25 @@ def run(args: Namespace, output: Output) -> int:
     return 1 if changes and args.exit_code else 0
 
 
-def _rows(name: str) -> Any:
-    asked = f"reading {name}"
+def _called(name: str) -> str:
+    return "standard input" if name == "-" else name
+
+
+def _text(name: str) -> str:
+    asked, do = f"reading {name}", "name a file of `portlore listening --json` or `portlore scan --json`"
     try:
         if name == "-":
             import sys
 
-            return parse_listeners(sys.stdin.read(LARGEST), "standard input")
+            return sys.stdin.read(LARGEST)
         path = Path(name)
         if path.stat().st_size > LARGEST:
-            raise InputError(asked, f"more than {LARGEST:,} bytes", "give a list of `portlore listening --json`")
-        return parse_listeners(path.read_text("utf-8"), name)
+            raise InputError(asked, f"more than {LARGEST:,} bytes", do)
+        return path.read_text("utf-8")
     except UnicodeDecodeError:
-        raise InputError(asked, "not UTF-8", "give a list of `portlore listening --json`") from None
+        raise InputError(asked, "not UTF-8", do) from None
     except OSError as error:
-        raise InputError(asked, error.strerror or str(error), "name a file of `portlore listening --json`") from None
+        raise InputError(asked, error.strerror or str(error), do) from None
 
 
 def _now(output: Output, asked: Any, name: str) -> Any:

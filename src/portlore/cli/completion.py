@@ -4,7 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Action, ArgumentParser, Namespace
+    from collections.abc import Iterator
 
     from portlore.cli.output import Output
 
@@ -25,16 +26,32 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def options() -> dict[str, list[str]]:
     """The long options of every command."""
+    return {
+        command: sorted(option for action in actions for option in action.option_strings if option.startswith("--"))
+        for command, actions in _actions()
+    }
+
+
+def values() -> dict[tuple[str, str], list[str]]:
+    """The words that an option of a command takes, where they are few: ``("scan", "--format")``."""
+    return {
+        (command, option): list(map(str, action.choices))
+        for command, actions in _actions()
+        for action in actions
+        for option in action.option_strings
+        if action.choices and option.startswith("--")
+    }
+
+
+def _actions() -> Iterator[tuple[str, list[Action]]]:
     from portlore.cli import COMMANDS, module_of
     from portlore.cli.parser import parser_for
 
-    found = {}
     for command in COMMANDS:
         module = module_of(command)
         parser = parser_for(command, module.USAGE, module.DESCRIPTION)
         module.add_arguments(parser)
-        found[command] = sorted(o for action in parser._actions for o in action.option_strings if o.startswith("--"))  # noqa: SLF001
-    return found
+        yield command, parser._actions  # noqa: SLF001
 
 
 def run(args: Namespace, output: Output) -> int:
@@ -45,15 +62,19 @@ def run(args: Namespace, output: Output) -> int:
 
 def _bash() -> str:
     cases = "\n".join(f'    {command}) words="{" ".join(opts)}" ;;' for command, opts in options().items())
+    few = "\n".join(f'    "{c} {option}") few="{" ".join(one)}" ;;' for (c, option), one in values().items())
     commands = " ".join(options())
     default = " ".join(options()["lookup"])
     return f"""\
 _portlore() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}" words
-  case "$previous" in
-    --format) words="text json ndjson csv"; COMPREPLY=($(compgen -W "$words" -- "$current")); return ;;
-    --from) COMPREPLY=($(compgen -f -- "$current")); return ;;
+  local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}" words few=""
+  case "${{COMP_WORDS[1]}} $previous" in
+{few}
+    *" --format") few="text json ndjson csv" ;;
+    *" --from"|*" --output"|*" -o"|*" -iL"|*" --exclude-file"|*" --resume")
+      COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
+  [ -n "$few" ] && COMPREPLY=($(compgen -W "$few" -- "$current")) && return
   case "${{COMP_WORDS[1]}}" in
 {cases}
     *) words="{default}" ;;
@@ -70,6 +91,7 @@ def _zsh() -> str:
 
     commands = "\n".join(f"    '{name}:{what.replace(chr(39), '')}'" for name, what in COMMANDS.items())
     cases = "\n".join(f"    {command}) compadd -- {' '.join(opts)} ;;" for command, opts in options().items())
+    few = "\n".join(f'  "{c} {option}") compadd -- {" ".join(one)}; return ;;' for (c, option), one in values().items())
     return f"""\
 #compdef portlore
 local -a commands
@@ -80,10 +102,11 @@ if (( CURRENT == 2 )); then
   _describe command commands
   return
 fi
-if [[ "${{words[CURRENT-1]}}" == --format ]]; then
-  compadd -- text json ndjson csv
-  return
-fi
+case "${{words[2]}} ${{words[CURRENT-1]}}" in
+{few}
+  *" --format") compadd -- text json ndjson csv; return ;;
+  *" --from"|*" --output"|*" -o"|*" -iL"|*" --exclude-file"|*" --resume") _files; return ;;
+esac
 case "${{words[2]}}" in
 {cases}
     *) compadd -- {" ".join(options()["lookup"])} ;;
@@ -100,5 +123,9 @@ def _fish() -> str:
     ]
     for command, opts in options().items():
         lines += [f"complete -c portlore -n '__fish_seen_subcommand_from {command}' -l {o[2:]}" for o in opts]
-    lines.append("complete -c portlore -l format -x -a 'text json ndjson csv'")
+    lines += [
+        f"complete -c portlore -n '__fish_seen_subcommand_from {command}' -l {option[2:]} -x -a '{' '.join(one)}'"
+        for (command, option), one in values().items()
+    ]
+    lines.append("complete -c portlore -n __fish_use_subcommand -l format -x -a 'text json ndjson csv'")
     return "\n".join([*lines, ""])

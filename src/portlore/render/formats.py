@@ -23,10 +23,14 @@ BLANKS = "\u00a0\u2007\u202f\u3000"  # not printable to Python, and harmless
 
 
 class Document(Value):
-    """``head``: the leading keys; ``lists``: name and rows (dictionaries, for JSON also :class:`Encoded`), in order."""
+    """``head``: the leading keys; ``lists``: name and rows (dictionaries, for JSON also :class:`Encoded`), in order.
+
+    ``tail``: keys that follow the lists, read when these are written.
+    """
 
     head: dict[str, Any]
     lists: tuple[tuple[str, Iterable[Any]], ...]
+    tail: dict[str, Any] | None = None
 
 
 class Encoded(str):
@@ -72,6 +76,9 @@ def json_text(document: Document) -> Iterator[str]:
             yield between + encode(row)
             between = ",\n"
         yield "]"
+    for key, value in (document.tail or {}).items():
+        yield f"{lead}{encode(key)}: {encode(value)}"
+        lead = ", "
     yield "}\n"
 
 

@@ -1,0 +1,1 @@
+"""Scanning: targets, policy, engines, dialling, and what came of it."""
