@@ -66,7 +66,7 @@ def test_the_map_turns_dark_with_the_page(atlas: Atlas) -> None:
 
 
 def printed(page: Any) -> set[str]:
-    """The colours of the pictures of a page as Chromium prints it (ISO 32000-1, 7.4.4, 8.9.5: deflated, 8 bits, RGB)."""
+    """The colours of the pictures of a page as Chromium prints it (ISO 32000-1, 7.4.4, 8.9.5: 8 bits, RGB)."""
     document = page.pdf(print_background=True)
     found: set[str] = set()
     for head in re.finditer(rb"<<[^<>]*/Subtype /Image[^<>]*>>\s*stream\r?\n", document):
