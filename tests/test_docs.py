@@ -32,6 +32,7 @@ def test_every_public_name_is_in_the_reference_and_has_a_docstring(name: str) ->
     assert getattr(portlore, name).__doc__
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="argparse lays out help otherwise; ./check asks 3.11's")
 def test_the_reference_is_what_the_program_says_of_itself() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools/build_reference.py"), "--check"], capture_output=True, text=True, check=False

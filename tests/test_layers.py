@@ -14,7 +14,7 @@ if not PACKAGE.is_dir():
 # From the ground up: a module may import its own layer and those above it in this list, nothing below.
 LAYERS = (
     ("word", "value", "errors"),
-    ("oncrpc",),
+    ("oncrpc", "ber"),
     ("model", "seen", "observed"),
     ("packed",),
     ("registry",),
@@ -35,15 +35,22 @@ LAYERS = (
 PURE = (
     "word", "value", "errors", "model", "packed", "registry", "lore", "query", "book", "chronicle", "searching",
     "ranges", "judging", "filtering", "comparing", "seen", "own/__init__", "own/labels", "own/free", "render",
-    "oncrpc", "netinfo/values", "netinfo/coding", "netinfo/domain", "netinfo/access", "netinfo/procedures",
+    "oncrpc", "ber", "netinfo/values", "netinfo/coding", "netinfo/domain", "netinfo/access", "netinfo/procedures",
     "netinfo/answering", "netinfo/exchange", "netinfo/descrypt", "netinfo/dumping", "netinfo/raw",
     "netinfo/loading", "netinfo/guests", "netinfo/binder", "netinfo/making", "netinfo/tools/usages",
+    "netinfo/disk/findings", "netinfo/disk/records", "netinfo/disk/mending", "netinfo/disk/stores",
+    "netinfo/disk/collection", "netinfo/disk/recovering", "netinfo/disk/writing", "netinfo/generations",
+    "netinfo/replicating",
     "netinfo/tools/helps", "netinfo/tools/expressions", "listeners/addresses", "listeners/netlink",
     "listeners/procnet", "listeners/cgroups", "atlas", "web/pages", "web/asking", "web/selection", "web/words",
     "web/sitemap", "web/metrics", "observed", "probes", "scan/plan", "scan/targets", "scan/ports", "scan/ranking",
     "scan/policy", "scan/grid", "scan/pace", "scan/packets", "scan/account", "scan/schedule", "scan/holding",
     "scan/advising", "scan/remembering",
-    "capture/decoding", "capture/conversations",
+    "capture/decoding", "capture/conversations", "netinfo/services", "netinfo/bridges/__init__",
+    "netinfo/bridges/changes", "netinfo/bridges/dn", "netinfo/bridges/dslocal", "netinfo/bridges/etc",
+    "netinfo/bridges/from_ldap", "netinfo/bridges/kinds", "netinfo/bridges/ldap_messages", "netinfo/bridges/ldif",
+    "netinfo/bridges/nodes", "netinfo/bridges/records", "netinfo/bridges/residue", "netinfo/bridges/schema",
+    "netinfo/bridges/special", "netinfo/bridges/syntaxes", "netinfo/bridges/table", "netinfo/bridges/to_ldap",
 )  # fmt: skip
 OUTSIDE = {"os", "pathlib", "socket", "subprocess", "time", "asyncio", "urllib", "http", "shutil", "tempfile",
            "threading", "signal", "random"}  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portlore.errors import InputError
 from portlore.model import (
+    DOMAIN_LAYER,
     LAST_PORT,
     Answer,
     ChangeKind,
@@ -135,6 +136,7 @@ class Book:
     def parse(self, text: str) -> Query:
         """A text as a question to this book, whose names win over look-alikes of numbers."""
         labels = {label.name.lower() for label in self.own}
+        labels |= {line.name.lower() for _, line in self._local if line.layer == DOMAIN_LAYER}
         return parse_query(text, lambda name: name.lower() in labels or bool(self.registry.named(name)))
 
     def facts_of(self, query: Query) -> Iterator[PortFacts]:
@@ -160,6 +162,11 @@ class Book:
             if label.name.lower() == name.lower():
                 wanted = [on for on in label.transport.split("/") if transport is None or on == transport]
                 ports += [self.lookup(number, on) for number in PortRange.parse(label.ports) for on in wanted]
+        for numbers, line in self._local:
+            if line.layer == DOMAIN_LAYER and line.name.lower() == name.lower():
+                wanted = [on for on in line.transport.split("/") if transport is None or on == transport]
+                found = [self.lookup(number, on) for number in numbers for on in wanted]
+                ports += [facts for facts in found if facts not in ports]
         return ports, services
 
     def claimed(self, name: str) -> list[Claim]:

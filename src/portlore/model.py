@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 LAST_PORT = 0xFFFF
+DOMAIN_LAYER = "netinfo"  # of lines that a NetInfo domain's /services tells, whose names are asked for as well
 DYNAMIC_FIRST = 49152  # RFC 6335 section 6: Dynamic Ports 49152-65535 are never assigned
 USER_FIRST = 1024  # RFC 6335 section 6: System Ports 0-1023, User Ports 1024-49151
 

@@ -1,8 +1,8 @@
 """Every recorded call of the originals, sent to our real server over the transport it went over, on two machines.
 
 A server's replies are held byte for byte against the recorded ones. Only ports are translated, to those that ours has
-taken; what differs on purpose stands in OTHERWISE and MASKED with its reason. How clones behave comes with
-replication: of their recordings those calls are sent that a master answers as well.
+taken; what differs on purpose stands in OTHERWISE and MASKED with its reason. How clones behave is in test_replicas:
+of their recordings those calls are sent that a master answers as well.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from netinfo.test_labelled_calls import start
 from portlore.netinfo import binder
 from portlore.netinfo.coding import read_properties
 from portlore.netinfo.procedures import PROCEDURES
-from portlore.netinfo.values import NUMBERS
 from portlore.oncrpc import portmap
 from portlore.oncrpc.message import NOBODY, SUCCESS, Call, decode_reply, encode_call, success
 from portlore.oncrpc.xdr import Reader, uint
@@ -155,7 +154,6 @@ STAGES = {
     ),
 }
 SILENT = "over UDP our binder keeps silent about a BIND that comes to nothing, as NeXTSTEP's did (SPEC 8)"
-NO_CLONES = "there are no clones yet"
 PUSHED = "scen-master-push-to-clone"
 STATUS_ALONE = "the results tell which write came last, which no recording does"
 LOCKED = "the original was locked by SIGINT, which ends ours"
@@ -163,10 +161,7 @@ TRANSFER = "scen-clone-create-readall"
 OTHERWISE: dict[tuple[str, int], tuple[str, bytes | None]] = {  # by file and number: why, and our results then
     ("nibind", 12): (SILENT, None),
     ("nibind", 13): (SILENT, None),
-    ("nibind", 38): (NO_CLONES, uint(NUMBERS["SYSTEMERR"])),
-    ("nibind", 41): (NO_CLONES + ", so there is none to destroy", uint(NUMBERS["NOTAG"])),
     ("scen-startup-register-bind", 10): (SILENT, None),
-    (TRANSFER, 1): (NO_CLONES, uint(NUMBERS["SYSTEMERR"])),
     (TRANSFER, 6): ("no updates wait for clones here, so it begins at once", answered(exchange(TRANSFER)[18]).results),
     (PUSHED, 29): ("what the clone had, ours has after the same updates", uint(0) * 4),
 }
@@ -175,10 +170,11 @@ NOT_SENT = {  # what only a clone or a locked master answers so
     ("clone", 3): "a clone sends nobody its domain; ours, being a master, would",
     ("clone_resync_and_crashed_flow", 3): "the same call",
     ("masterbusy", 1): LOCKED,
+    (TRANSFER, 1): "what makes the clone: test_replicas sends it, and has what follows",
 }
 MASKED = {  # properties of STATISTICS that cannot be the same, and why
     "server_version": "another server",
-    "notify_threads": "nothing is sent to clones yet",
+    "notify_threads": "clones have a task each",
     "authentications": "a count of what else happened",
     "cleanup_wait": "minutes since the start",
     "total_calls": "a count of what else happened",
@@ -273,8 +269,10 @@ class Translation:
 def between(number: tuple[str, int], translation: Translation, row: Row) -> list[Step]:
     """What went on without being recorded, or takes its time: steps that follow a call."""
     call = asked(row)
-    if number == ("nibind", 36):  # the new domain's server comes up
-        again = call.replace(procedure=binder.GETREGISTER)
+    if number in (("nibind", 36), ("nibind", 38)):  # the new domain's server comes up
+        given = binder.decode_arguments(call.procedure, call.arguments)
+        made = given.tag if isinstance(given, binder.Cloning) else given
+        again = call.replace(procedure=binder.GETREGISTER, arguments=binder.encode_arguments(made))
         return [translation.step(number, row) | {"request": encode_call(again).hex(), "until": True}]
     if number == (TRANSFER, 0):  # what stands for the clone is not known before it registers
         register = exchange(TRANSFER)[3]

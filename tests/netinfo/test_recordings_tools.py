@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from netinfo.machines import ALPHA, MISSING, machines
+from netinfo.machines import ALPHA, BETA, MISSING, machines
 from netinfo.recordings import asked, exchange, local, network, printed, unrecorded_writes, wire
 
 from portlore.netinfo import binder
@@ -172,6 +172,12 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         yield made
 
 
+def watch(hosts: Machines, host: str, words: list[str]) -> Run:
+    """What a command does, but for what our master says to its clone on beta, which is not there."""
+    code, out, err, sent = hosts.watch(host, words)
+    return code, out, err, [one for one in sent if one.target[0] != BETA]
+
+
 @pytest.fixture(scope="module")
 def runs(hosts: Machines) -> dict[str, Run]:
     """Every tool, run one after another."""
@@ -185,7 +191,7 @@ def runs(hosts: Machines) -> dict[str, Run]:
             place["server"] = [ALPHA, hosts.ports["alpha", "wire"]]
             hosts.replay([place | {"request": one.hex()} for one in unrecorded_writes()])
         host = "beta" if name == "scen-niutil-createprop-auth" else "alpha"
-        done[name] = hosts.watch(host, [*TOOL, *words])
+        done[name] = watch(hosts, host, [*TOOL, *words])
     return done
 
 
@@ -233,7 +239,7 @@ from portlore.netinfo.embedded import register
 from portlore.oncrpc.portmap import Mapping
 register([Mapping({binder.PROGRAM}, 1, 17, {port}), Mapping({binder.PROGRAM}, 1, 6, {port})])
 """
-    code, _, err, sent = hosts.watch("alpha", python(text))
+    code, _, err, sent = watch(hosts, "alpha", python(text))
     assert (code, err) == (0, b"")
     assert [said("", one.call) for one in sent] == theirs
     assert all(one.target == ("127.0.0.1", 111) and one.source[1] < 1024 for one in sent)
@@ -244,7 +250,7 @@ def test_a_server_calls_for_its_parent_as_the_original_did(hosts: Machines) -> N
     row = next(row for row in exchange(STARTUP) if row["name"] == "PMAP_CALLIT")
     theirs = portmap.read_indirect(Reader(asked(row).arguments))
     text = f"from portlore.netinfo.parents import broadcast; print(broadcast({ALPHA!r}, b'local', b'network'))"
-    code, out, _, sent = hosts.watch("alpha", python(text))
+    code, out, _, sent = watch(hosts, "alpha", python(text))
     assert (code, out) == (0, ALPHA.encode() + b"\n")
     assert said("", sent[0].call).name == "callit"
     assert sent[0].target[0] in ("10.77.0.255", "255.255.255.255")
@@ -257,7 +263,7 @@ def test_a_server_looks_after_its_parent_as_the_original_did(hosts: Machines) ->
     theirs = [said(ALPHA, asked(row)) for row in exchange("rparent_flow")]
     assert [one.name for one in theirs] == ["rparent", "getport", "getregister", "ping", "ping", "statistics"]
     text = f"from portlore.netinfo.parents import answers; print(answers({ALPHA!r}, b'network'))"
-    code, out, _, sent = hosts.watch("alpha", python(text))
+    code, out, _, sent = watch(hosts, "alpha", python(text))
     assert (code, out) == (0, b"True\n")
     ours = [said(one.target[0], one.call) for one in sent]
     assert ours[:2] == theirs[1:3]

@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from probes.infrastructure import BY_NAME
 from probes.vectors import hold
 
+from portlore import ber
 from portlore.observed import Confidence, Identification
-from portlore.probes import ber, dhcp, ipp, ldap, ntp, quic, rdp, smb, snmp, x11
+from portlore.probes import dhcp, ipp, ldap, ntp, quic, rdp, smb, snmp, x11
 
 SEQUENCE, OCTETS = ber.SEQUENCE, ber.OCTETS
 

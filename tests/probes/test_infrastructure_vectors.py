@@ -15,11 +15,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from probes.infrastructure import converse
 from probes.vectors import Conversation, hold, read_vectors, replay
 
+from portlore import ber
 from portlore.observed import MOST_EVIDENCE, Confidence
 from portlore.probes import (
     PROBES,
     RECOGNISERS,
-    ber,
     dhcp,
     dns,
     fgcp,

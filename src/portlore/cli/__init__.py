@@ -137,6 +137,7 @@ class Plain:
 
     all = False
     as_of = None
+    domain = None
 
     def __init__(self, questions: list[str], form: str) -> None:
         self.questions, self.format = questions, form

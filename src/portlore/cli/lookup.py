@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from portlore.book import Book
+    from portlore.book import Book, Located
     from portlore.cli.output import Output
     from portlore.model import Change, PortFacts, Service
     from portlore.query import Query
@@ -27,6 +27,8 @@ What is said of ports: the registry's status and names, its history, claims with
   portlore ssh              a registered name
   portlore lookup search    a name that is also a command's
   portlore 502 --as-of 2013-06-01
+  portlore 7031 --domain office
+                            with the /services of a NetInfo domain
 """
 MANY = 1024  # ports above which changes are gathered over all of them at once
 PAGES = 16  # a range of more ports is summed up
@@ -38,6 +40,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
     parser.add_argument("questions", nargs="+", metavar="QUESTION", help="703, 53/udp, 600-1023 or ssh")
     parser.add_argument("--all", action="store_true", help="a page for every port of a range, however long")
+    help_domain = "a NetInfo domain whose /services counts too: a name, a file, HOST/TAG or HOST:PORT/TAG"
+    parser.add_argument("--domain", metavar="DOMAIN", help=help_domain)
     add_as_of(parser)
     add_format(parser)
 
@@ -45,10 +49,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, output: Output) -> int:
     """Answer; 1 when a name is asked that nobody has."""
     book = open_book(args.as_of)
+    more: list[Located] = []
+    if args.domain:
+        from portlore.netinfo.viewing import services_of
+
+        more = services_of(args.domain)
+        book = book.joined(more, book.own)
     asked = [(text, book.parse(text)) for text in args.questions]
     wanted = {number for _, query in asked for number in query.ports or ()}
     wanted |= {facts.port for _, query in asked for facts in _answer(book, query)[0]}
-    book = with_lists(book, wanted)
+    book = with_lists(book, wanted, more)
     if args.format == "text":
         return _pages(book, asked, args, output)
     from portlore.render.formats import Document

@@ -33,9 +33,17 @@ the tools of old.
   portlore netinfo export office > records.json
   portlore netinfo import copy records.json
                                    make a domain from an export
+  portlore netinfo export office --to ldif --base dc=example,dc=com
+                                   for LDAP; also dslocal, etc, csv
+  portlore netinfo import office ldap://server/dc=example,dc=com --dry-run
+                                   what a live server would change here
+  portlore netinfo publish-services office
+                                   the labels of portlore.toml in /services
   portlore netinfo check office    ids, links, checksum
   portlore netinfo backup office copy
                                    also while it is served
+  portlore netinfo recover /mnt/etc/netinfo
+                                   what the disk of an old machine has
 
 Password hashes go to root here and on listed machines, to their owner and to
 the superuser, and nobody writes without a password but root here; --classic
@@ -73,16 +81,30 @@ def add_arguments(parser: ArgumentParser) -> None:
     help_classic = "as it was: hashes for everybody, and where `_writers` says * everybody writes"
     serve.add_argument("--classic", action="store_true", help=help_classic)
     serve.add_argument("--read-only", action="store_true", help="nobody writes")
-    bring = actions.add_parser("import", help="make a domain from JSON", prog="portlore netinfo import")
-    bring.add_argument("database", metavar="DATABASE")
-    bring.add_argument("file", metavar="FILE", help="a file that export wrote, - for standard input")
-    give = actions.add_parser("export", help="a domain as JSON", prog="portlore netinfo export")
-    give.add_argument("database", metavar="DATABASE")
+    help_empty = "a clone takes what its master has also when that came back with next to nothing"
+    serve.add_argument("--accept-empty", action="store_true", help=help_empty)
+    help_generation = "whose answers where they differ: macosx or nextstep (default: macosx)"
+    serve.add_argument("--generation", choices=("macosx", "nextstep"), default="macosx", help=help_generation)
+    from portlore.cli import bridging, publishing
+
+    bridging.add_actions(actions)
+    publishing.add_action(actions)
     look = actions.add_parser("check", help="verify ids, links and checksum", prog="portlore netinfo check")
     look.add_argument("database", metavar="DATABASE")
     copy = actions.add_parser("backup", help="copy a domain, also while it is served", prog="portlore netinfo backup")
     copy.add_argument("database", metavar="DATABASE")
     copy.add_argument("copy", metavar="COPY")
+    from portlore.cli import recovering, replicating
+
+    replicating.add_actions(actions)
+    old = actions.add_parser(
+        "recover",
+        help="a domain from the disk of an old machine",
+        prog="portlore netinfo recover",
+        description=recovering.DESCRIPTION,
+        formatter_class=parser.formatter_class,
+    )
+    recovering.add_arguments(old)
     view = actions.add_parser("browse", help="look at a domain, change it", prog="portlore netinfo browse")
     view.add_argument(
         "domain", metavar="DOMAIN", help="HOST/TAG, HOST:PORT/TAG, a name such as / or .., or a file that is not served"
@@ -151,36 +173,16 @@ def _new_password(user: str) -> str:
     return first
 
 
-def _import(args: Namespace, output: Output) -> int:
-    from portlore.netinfo.exchange import parse_domain
-    from portlore.netinfo.store import Store
+def _bridge(args: Namespace, output: Output) -> int:
+    from portlore.cli.bridging import run as bridge
 
-    if args.file == "-":
-        text = sys.stdin.read()
-    else:
-        try:
-            text = Path(args.file).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            found = getattr(error, "strerror", None) or str(error)
-            raise InputError(
-                f"reading {args.file}", found, "name a file that `portlore netinfo export` wrote"
-            ) from None
-    domain = parse_domain(text, args.file)
-    with Store(args.database, create=True) as store:
-        store.write_all(domain)
-    output.say(f"portlore: {args.database}: {len(domain.directories):,} directories, checksum {domain.checksum}")
-    return 0
+    return bridge(args, output)
 
 
-def _export(args: Namespace, output: Output) -> int:
-    from portlore.netinfo.exchange import domain_json
-    from portlore.netinfo.store import Store
+def _publish(args: Namespace, output: Output) -> int:
+    from portlore.cli.publishing import publish
 
-    with Store(args.database, exclusive=False) as store:
-        for piece in domain_json(store.load()):
-            output.write(piece)
-    output.flush()
-    return 0
+    return publish(args, output)
 
 
 def _check(args: Namespace, output: Output) -> int:
@@ -199,6 +201,24 @@ def _browse(args: Namespace, output: Output) -> int:
     from portlore.cli.browsing import browse
 
     return browse(args, output)
+
+
+def _recover(args: Namespace, output: Output) -> int:
+    from portlore.cli.recovering import recover
+
+    return recover(args, output)
+
+
+def _clone(args: Namespace, output: Output) -> int:
+    from portlore.cli.replicating import clone
+
+    return clone(args, output)
+
+
+def _status(args: Namespace, output: Output) -> int:
+    from portlore.cli.replicating import status
+
+    return status(args, output)
 
 
 def _backup(args: Namespace, output: Output) -> int:
@@ -265,7 +285,13 @@ async def _serve_all(domains: list[tuple[str, str]], args: Namespace, journal: J
     from portlore.netinfo.hosting import Host
     from portlore.netinfo.sockets import handed_over
 
-    host = Host(args.listen, _folder(), Policy(args.classic, args.read_only), journal, handed_over(os.environ))
+    host = Host(
+        args.listen,
+        _folder(),
+        Policy(args.classic, args.read_only, args.generation == "nextstep", args.accept_empty),
+        journal,
+        handed_over(os.environ),
+    )
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -289,6 +315,7 @@ async def _serve_all(domains: list[tuple[str, str]], args: Namespace, journal: J
 
 
 ACTIONS = {
-    "init": _init, "serve": _serve, "browse": _browse, "import": _import, "export": _export, "check": _check,
-    "backup": _backup,
+    "init": _init, "serve": _serve, "browse": _browse, "import": _bridge, "export": _bridge, "check": _check,
+    "ldap-schema": _bridge, "publish-services": _publish,
+    "backup": _backup, "recover": _recover, "clone": _clone, "status": _status,
 }  # fmt: skip

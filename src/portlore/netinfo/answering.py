@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from portlore.errors import NetInfoError
-from portlore.netinfo.access import ANONYMOUS, AUTHERROR, PERM, RESERVED, Caller, acting, password, refused
+from portlore.netinfo.access import ANONYMOUS, AUTHERROR, PERM, RESERVED, SUPERUSER, Caller, acting, password, refused
 from portlore.netinfo.coding import decode_properties, first_values, masked
 from portlore.netinfo.domain import NODIR
+from portlore.netinfo.generations import NEXTSTEP, shadowed
 from portlore.netinfo.procedures import PROCEDURES, NoSuccess, is_forced_root
 from portlore.netinfo.values import NUMBERS, STATUS, Property
 from portlore.oncrpc.message import (
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
 
     from portlore.netinfo.access import Acting, Matches
     from portlore.netinfo.domain import Directory, Domain
+    from portlore.netinfo.replicating import Following, Leading
     from portlore.netinfo.values import Properties
 
 PROGRAM, VERSION = 200100000, 2
 NETROOT, RDONLY = NUMBERS["NETROOT"], NUMBERS["RDONLY"]
 OVER_UDP = (0, 24)  # PING and BIND
-CHECKSUM_ONLY = b"checksum"
+CHECKSUM_ONLY, REPLICAS = b"checksum", b"replicas"  # words in place of a password: the second is our own
 HASHES = b"passw"  # properties whose name holds this are hidden: passwd, password and their kind
 HIDDEN = b"*"
 ALL, NOBODY = -1, -2  # whose hashes a caller may see, where it is not one directory's
@@ -47,11 +49,14 @@ class Policy(Value):
     """How a domain is served.
 
     ``classic``: password hashes go to everybody, and who needs no password may write, as it was. ``read_only``: nobody
-    writes.
+    writes. ``nextstep``: answers are those of the NeXTSTEP generation where they differ. ``accept_empty``: a clone
+    takes what its master has also when that is next to nothing.
     """
 
     classic: bool = False
     read_only: bool = False
+    nextstep: bool = False
+    accept_empty: bool = False
 
 
 class Service:
@@ -73,8 +78,12 @@ class Service:
         self.policy = policy or Policy()
         self._matches, self.parent_of = matches, parent_of
         self.calls = [0] * len(PROCEDURES)
+        self.freed: dict[int, int] = {}  # last instances by id of what was destroyed (NeXTSTEP goes on from there)
         self.authentications = [0, 0, 0, 0]  # right, wrong, writes done, writes refused
         self.audit: Callable[[str], None] | None = None  # told of every write, done or refused
+        self.leading: Leading | None = None  # a master with what its clones are to be sent
+        self.following: Following | None = None  # a clone
+        self.sent_whole = False  # the whole domain is an answer: it goes out when it is on disk
         self._writer = "nobody"
         self._seen: dict[bytes, int] = {}  # by credential, while the domain stays at a version
         self._seen_at = -1
@@ -97,20 +106,24 @@ class Service:
             return denied(xid, TOO_WEAK)
         if call.procedure >= len(PROCEDURES):
             return accepted(xid, PROC_UNAVAIL)
-        row = PROCEDURES[call.procedure]
+        row = (NEXTSTEP if self.policy.nextstep else PROCEDURES)[call.procedure]
         self.calls[call.procedure] += 1
         try:
             results = row.handle(self, Reader(call.arguments), caller)
         except XdrError:
             return accepted(xid, GARBAGE_ARGS)
         except NoSuccess:
-            return accepted(xid, SYSTEM_ERR)
+            return None if self.policy.nextstep else accepted(xid, SYSTEM_ERR)
         except NetInfoError as refusal:
             if row.writes:
                 self._note(row.name, caller, call.arguments, refusal.status)
+                if self.following is not None and self.following.takes(self.domain, caller):
+                    self.following.missed()
             return success(xid, uint(refusal.status))
         if row.writes:
             self._note(row.name, caller, call.arguments, 0)
+            if self.leading is not None:
+                self.leading.wrote(call.procedure, call.arguments, results, self.domain)
         return success(xid, results)
 
     def _note(self, name: str, caller: Caller, arguments: bytes, status: int) -> None:
@@ -128,6 +141,11 @@ class Service:
         self._writer = "nobody"
         if self.policy.read_only:
             raise NetInfoError(RDONLY)
+        if self.following is not None:  # before credentials are looked at (SPEC 2.6)
+            if not self.following.takes(self.domain, caller):
+                raise NetInfoError(RDONLY)
+            self._writer = "root"
+            return SUPERUSER
         try:
             who = acting(self.domain, caller, self._matches, classic=self.policy.classic)
         except NetInfoError:
@@ -151,7 +169,8 @@ class Service:
 
     def shown(self, one: Directory, caller: Caller) -> bytes:
         """A directory's properties as XDR, password hashes hidden from who has no business with them."""
-        return masked(one.data, _is_hash, HIDDEN) if self._hides(one, caller) else one.data
+        data = shadowed(one.data, caller) if self.policy.nextstep else one.data
+        return masked(data, _is_hash, HIDDEN) if self._hides(one, caller) else data
 
     def properties(self, one: Directory, caller: Caller) -> Properties:
         """A directory's properties, password hashes hidden likewise."""
@@ -159,7 +178,8 @@ class Service:
 
     def values(self, one: Directory, key: bytes, caller: Caller) -> tuple[bytes, ...]:
         """The values of a directory's first property of a name that has any, password hashes hidden likewise."""
-        found = first_values(one.data, key, filled=True) or ()
+        data = shadowed(one.data, caller) if self.policy.nextstep else one.data
+        found = first_values(data, key, filled=True) or ()
         return tuple(map(_mask, found)) if found and _is_hash(key) and self._hides(one, caller) else found
 
     def found(self, one: Directory, key: bytes, value: bytes, caller: Caller) -> list[int]:
@@ -200,6 +220,8 @@ class Service:
         """Whose hashes a caller may see: ALL as root here, on a listed machine or by password; its own; NOBODY's."""
         if caller.port < RESERVED and (caller.local or self._listed(caller.address)):
             return ALL
+        if self.following is not None and self.following.takes(self.domain, caller):
+            return ALL
         if caller.credential.flavor != AUTH_UNIX:
             return NOBODY
         body, version = caller.credential.body, self.domain.version
@@ -232,22 +254,44 @@ class Service:
         first = _property("checksum", str(self.domain.checksum))
         if caller.credential.flavor == AUTH_UNIX and password(caller.credential) == CHECKSUM_ONLY:
             return (first,)
+        if caller.credential.flavor == AUTH_UNIX and password(caller.credential) == REPLICAS:
+            return (first, *self.replicas())
         tag = self.tag.decode("utf-8", "surrogateescape")
         return (
             first,
             _property("server_version", f"Portlore {__version__}"),
-            _property("tag", tag, "master", "0"),
+            _property("tag", tag, *self._role()),
             _property("ip_address", *self._addresses()),
             _property("hostname", self.hostname.decode("utf-8", "surrogateescape")),
-            _property("write_locked", "Yes (read-only)" if self.policy.read_only else "No"),
+            _property("write_locked", self._locked()),
             _property("notify_threads", "0", "0", "0"),
-            _property("notifications_pending", "0"),
+            _property("notifications_pending", str(self.leading.pending if self.leading else 0)),
             _property("authentications", *map(str, self.authentications)),
-            _property("readall_proxies", "0", "strict"),
+            _property("readall_proxies", "0", "loose" if self.following else "strict"),
             _property("cleanup_wait", "30", "30"),
             _property("total_calls", str(sum(self.calls))),
             _property("binding", self._binding()),
             *(_property(row.name, str(row.number), str(self.calls[row.number]), "0") for row in PROCEDURES),
+        )
+
+    def _role(self) -> tuple[str, ...]:
+        """``clone``; or ``master`` with the number of its clones."""
+        return ("clone",) if self.following else ("master", str(len(self.leading.clones) if self.leading else 0))
+
+    def _locked(self) -> str:
+        """Why writes are refused, as STATISTICS says it."""
+        if self.following is not None:
+            return "clone (reading all)" if self.following.loading else "clone"
+        return "Yes (read-only)" if self.policy.read_only else "No"
+
+    def replicas(self) -> Properties:
+        """What a server knows of its clones, or of its master: Portlore's own, for ``netinfo status``."""
+        if self.following is not None:
+            return (_property("held", self.following.held),)
+        found = self.leading.clones.values() if self.leading else ()
+        return tuple(
+            _property("clone", str(one.place), str(len(one.waiting)), str(one.sent), f"{one.last:.3f}", one.word)
+            for one in found
         )
 
     def _binding(self) -> str:

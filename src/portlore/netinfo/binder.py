@@ -108,7 +108,8 @@ class Outside(Value):
     """What a binder cannot do itself. None of these raises, or takes longer than a client waits.
 
     ``alive(tag, udp_port)``: a server answers a PING. ``bind(tag, client_tag, client_address)``: the server of a tag
-    serves that client. ``create_master(tag)``, ``destroy(tag)``: begun; done. ``root_password(password)``: it is
+    serves that client. ``create_master(tag)``, ``create_clone``,
+    ``destroy(tag)``: begun; begun; done. ``root_password(password)``: it is
     this machine's root's. ``alias_of(tag, address)``: the tag that a client at an address means by another.
     """
 
@@ -118,6 +119,7 @@ class Outside(Value):
     destroy: Callable[[bytes], bool]
     root_password: Callable[[bytes], bool]
     alias_of: Callable[[bytes, str], bytes | None]
+    create_clone: Callable[[Cloning], bool] = lambda given: False
 
 
 class Binder:
@@ -246,8 +248,12 @@ def create_master(binder: Binder, tag: bytes, caller: Caller) -> bytes:
 
 
 def create_clone(binder: Binder, given: Cloning, caller: Caller) -> bytes:
-    """A clone of another machine's domain: not made here yet."""
-    raise NetInfoError(DUPTAG if given.tag in binder.registered else SYSTEMERR)
+    """A clone of another machine's domain; its server registers when it is up, then reads all."""
+    if given.tag in binder.registered:
+        raise NetInfoError(DUPTAG)
+    if not _names_a_file(given.tag) or not binder.outside.create_clone(given):
+        raise NetInfoError(SYSTEMERR)
+    return OK
 
 
 def destroy_domain(binder: Binder, tag: bytes, caller: Caller) -> bytes:

@@ -44,6 +44,7 @@ class Connection:
         self.address, self.port, self.timeout = address, port, timeout
         self.credential = message.NOBODY
         self.locate: Locate | None = None
+        self.source: str | None = None  # our address, from whose reserved ports alone calls go out
         self._xid = int.from_bytes(os.urandom(4), "big")
         self._socket: socket.socket | None = None
         self._lost = False  # the last connection took all its time: the server may be elsewhere
@@ -135,8 +136,8 @@ class Connection:
     def _dialled(self, deadline: float) -> socket.socket:
         made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            if own_uid() == 0:
-                _bind_reserved(made)
+            if own_uid() == 0 or self.source is not None:
+                _bind_reserved(made, self.source)
             made.settimeout(max(deadline - monotonic(), 0.001))
             made.connect((self.address, self.port))
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -167,14 +168,18 @@ def _closed(line: socket.socket) -> bool:
     return True
 
 
-def _bind_reserved(made: socket.socket) -> None:
-    """Take a port that only root may take; any port where all are taken."""
+def _bind_reserved(made: socket.socket, source: str | None = None) -> None:
+    """Take a port that only root may take; where all are taken, any port, unless it has to be one of a ``source``."""
+    refusal: OSError | None = None
     for n in range(424):
         try:
-            made.bind(("", 600 + (os.getpid() + n) % 424))
-        except OSError:
+            made.bind((source or "", 600 + (os.getpid() + n) % 424))
+        except OSError as error:
+            refusal = error
             continue
         return
+    if source is not None and refusal is not None:
+        raise refusal
 
 
 def _results(record: bytes, xid: int) -> bytes:

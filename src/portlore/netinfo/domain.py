@@ -202,12 +202,16 @@ class Domain:
             raise NetInfoError(STALE)
         return found
 
-    def create(self, parent: Directory, properties: Properties, where: int) -> Directory:
-        """A new directory below ``parent``, at a place among its children."""
+    def create(self, parent: Directory, properties: Properties, where: int, target: NiId | None = None) -> Directory:
+        """A new directory below ``parent``, at a place among its children.
+
+        ``target``: the id and instance that it gets, an id that nobody has; else the lowest such, and 0.
+        """
         if len(parent.children) >= MOST_IDS:
             raise NetInfoError(NOSPACE)
-        number = self._free_id()
-        child = Directory(number, BASE, parent.id, encoded(properties), [], 0)
+        number, instance = (self.free_id(), BASE) if target is None else (target.object, target.instance)
+        child = Directory(number, instance, parent.id, encoded(properties), [], 0)
+        self.checksum = (self.checksum + (number + 1) * instance) & FULL
         at = min(where, len(parent.children))
         child.place = self._place(parent.children, at)
         self.directories[number] = child
@@ -243,14 +247,15 @@ class Domain:
         at = bisect_left(members, one.place, key=lambda number: self.directories[number].place)
         return at if at < len(members) and members[at] == one.id else None
 
-    def _free_id(self) -> int:
+    def free_id(self) -> int:
         """The lowest id that nobody has."""
+        while self._freed and self._freed[0] in self.directories:
+            heappop(self._freed)
         if self._freed:
-            return heappop(self._freed)
+            return self._freed[0]
         while self._lowest in self.directories:
             self._lowest += 1
-        self._lowest += 1
-        return self._lowest - 1
+        return self._lowest
 
     def destroy(self, parent: Directory, child: Directory) -> None:
         """Take a directory away: NOTEMPTY with children, UNRELATED when it is not ``parent``'s."""

@@ -16,7 +16,8 @@ from portlore.errors import HostError, PortloreError
 from portlore.netinfo import binder as nibind
 from portlore.netinfo.access import RESERVED, Caller
 from portlore.netinfo.answering import PROGRAM, VERSION, Policy, Service
-from portlore.netinfo.binder import Binder, Outside, Registration
+from portlore.netinfo.binder import Binder, Cloning, Outside, Registration
+from portlore.netinfo.cloning import make_clone, replica
 from portlore.netinfo.coding import first_values
 from portlore.netinfo.embedded import EmbeddedPortMapper
 from portlore.netinfo.embedded import register as register_with
@@ -25,6 +26,7 @@ from portlore.netinfo.guests import Guests
 from portlore.netinfo.making import minimal_domain
 from portlore.netinfo.parents import Parent
 from portlore.netinfo.passwords import matches
+from portlore.netinfo.replicating import Server
 from portlore.netinfo.server import (
     Connection,
     Datagrams,
@@ -47,6 +49,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from portlore.netinfo.cloning import Cloning as Cloner
+    from portlore.netinfo.pushing import Pushing
     from portlore.netinfo.sockets import Pair
 
 FIRST, COUNT = 600, 424  # the reserved ports that servers take, beginning at their process number (SPEC 4)
@@ -70,6 +74,7 @@ class Domained:
     ) -> None:
         self.tag, self.store, self.serving = tag, store, serving
         self.server, self.datagrams, self.port = server, datagrams, port
+        self.replica: Cloner | Pushing | None = None
 
 
 class Host:
@@ -117,7 +122,10 @@ class Host:
         made = self.domains[tag] = Domained(tag, store, serving, server, datagrams, number)
         if self.binder is not None:
             self.binder.register(Registration(tag.encode(), number, number))
-        self.log(f"serving tag={tag} path={path} address={self.address} port={number}")
+        made.replica = replica(serving, self._is_here, self.is_own, self.address, is_clone=store.is_clone)
+        kind = " clone" if service.following is not None else ""
+        self.log(f"serving tag={tag} path={path} address={self.address} port={number}{kind}")
+        made.replica.start()
         task = asyncio.get_running_loop().create_task(self._seek(made, parent))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -166,7 +174,11 @@ class Host:
             self._foreign_mapper = True
         # Root's password by the network, inverted and tried as often as one likes: only where all is as it was.
         root_password = is_root if self.policy.classic else is_nobody
-        outside = Outside(self._alive, self._bind, self._create, self._destroy, root_password, self._alias)
+        # NeXTSTEP's binder does not ask whether a server lives, and knows no aliases.
+        alive, alias = self._alive, self._alias
+        if self.policy.nextstep:
+            alive, alias = (lambda *_: True), (lambda *_: None)
+        outside = Outside(alive, self._bind, self._create, self._destroy, root_password, alias, self._create_clone)
         # Another port mapper may pass calls on from anywhere, from a port below 1024: then UDP is nobody's word.
         self.binder = Binder(outside, udp_register=not self._foreign_mapper)
         pair = self._take()
@@ -215,6 +227,10 @@ class Host:
     def is_own(self, address: str) -> bool:
         """Whether an address is this machine's."""
         return address.startswith("127.") or address == self.address or address in addresses()
+
+    def _is_here(self, address: str) -> bool:
+        """Whether a server at an address would be this one: another address of this machine may have its own."""
+        return address == self.address or (self.address == "0.0.0.0" and self.is_own(address))  # noqa: S104
 
     # What the binder needs of the world
 
@@ -268,6 +284,25 @@ class Host:
         except PortloreError as error:
             self.log(f"domain {tag} cannot be served: {error}")
 
+    def _create_clone(self, given: Cloning) -> bool:
+        """A clone of a tag, served as soon as its file is there; not one of itself."""
+        name, address = given.tag.decode("utf-8", "replace"), socket.inet_ntoa(given.master_address.to_bytes(4, "big"))
+        path = os.path.join(self.folder, name + SUFFIX)  # noqa: PTH118
+        itself = self._is_here(address) and given.master_tag == given.tag
+        if os.path.exists(path) or itself or not given.master_name or not given.master_tag:  # noqa: PTH110
+            self.log(f"no clone {name} of {address}: " + ("it would be its own master" if itself else "it is there"))
+            return False
+        try:
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+            make_clone(path, Server(address, given.master_tag), given.master_name.decode("utf-8", "surrogateescape"))
+        except (PortloreError, OSError, UnicodeError) as error:
+            self.log(f"clone {name} cannot be made: {error}")
+            return False
+        task = asyncio.get_running_loop().create_task(self._start(name, path))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
     def _destroy(self, tag: bytes) -> bool:
         """Serve a tag no more; only the files of domains that clients created are removed."""
         one = self.domains.pop(tag.decode("utf-8", "replace"), None)
@@ -297,6 +332,8 @@ class Host:
     # The end
 
     def _end(self, one: Domained) -> None:
+        if one.replica is not None:
+            one.replica.close()
         one.server.close()
         one.datagrams.close()
         for connection in list(one.serving.connections):
@@ -323,6 +360,7 @@ class Host:
                 await asyncio.wait_for(one.serving.idle.wait(), 30)
             except TimeoutError:
                 self.log(f"tag={one.tag}: the disk did not take the last writes within 30 s")
+        await asyncio.gather(*(one.replica.finish() for one in domains if one.replica is not None))
         await self._parting([connection for one in domains for connection in list(one.serving.connections)])
         for one in domains:
             self._end(one)

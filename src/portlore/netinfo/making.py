@@ -37,6 +37,15 @@ def minimal_domain(tag: str, hostname: str, address: str) -> Domain:
     return domain
 
 
+def minimal_clone(master: str, address: str, tag: str) -> Domain:
+    """What a server makes when it is told to create a clone (SPEC 1): who the master is, and nothing else."""
+    domain = Domain.of([Record(0, 2, 0, properties([("master", [f"{master}/{tag}"])]), ())])
+    machines = domain.create(domain.at(0), properties([("name", ["machines"])]), LAST)
+    domain.create(machines, properties([("name", [master]), ("ip_address", [address]), ("serves", [f"./{tag}"])]), LAST)
+    domain.take()
+    return domain
+
+
 def new_domain(
     tag: str, host: tuple[str, str], machines: Iterable[tuple[str, str]], user: str, uid: int, hashed: bytes
 ) -> Domain:

@@ -76,7 +76,8 @@ class Parent:
         """(tag, address) at once; NETROOT where there is no parent to be had, NORESPONSE while it is being sought."""
         if self.found is not None:
             return self.found
-        raise NetInfoError(NETROOT if self._sought or not candidates(self._service.domain) else NORESPONSE)
+        sought = self._sought and not self._service.policy.nextstep  # that generation goes on seeking
+        raise NetInfoError(NETROOT if sought or not candidates(self._service.domain) else NORESPONSE)
 
     def known(self, own: str) -> list[tuple[str, bytes]]:
         """The candidates for a domain that is served at an address, which is none itself."""

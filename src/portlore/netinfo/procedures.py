@@ -189,7 +189,12 @@ def read_all(service: Service, reader: Reader, caller: Caller) -> bytes:
     """The whole domain, for a clone whose checksum is another."""
     asked = reader.uint()
     domain = service.domain
-    if asked == domain.checksum:
+    if service.following is not None and (domain.values(ROOT, b"cloneReplyReadall") or (b"",))[0] not in YES:
+        raise NetInfoError(NUMBERS["NOTMASTER"])
+    service.sent_whole = asked != domain.checksum
+    if service.leading is not None:
+        service.leading.heard(caller, domain.checksum if service.sent_whole else None)
+    if not service.sent_whole:
         return OK + uint(0) + uint(0) + uint(0)
     parts = [OK, uint(domain.checksum), uint(max(domain.highest, 0))]
     parts += [
@@ -224,13 +229,18 @@ def bind(service: Service, reader: Reader, caller: Caller) -> bytes:
 
 
 def crashed(service: Service, reader: Reader, caller: Caller) -> bytes:
-    """Word of a master that started; this master has none above it."""
-    reader.uint()
+    """Word of a master that started: a clone with another checksum reads all; a master has none above it."""
+    if reader.uint() != service.domain.checksum and service.following is not None:
+        service.following.missed()
     return b""
 
 
 def resync(service: Service, reader: Reader, caller: Caller) -> bytes:
-    """Look at the clones again: there are none."""
+    """Have a clone look at its master, a master at its clones."""
+    if service.following is not None:
+        service.following.missed()
+    elif service.leading is not None:
+        service.leading.resync(service.domain)
     return OK
 
 
@@ -240,12 +250,13 @@ def resync(service: Service, reader: Reader, caller: Caller) -> bytes:
 def create(service: Service, reader: Reader, caller: Caller) -> bytes:
     """A new directory."""
     asked, given, where = read_id(reader), read_properties(reader), reader.uint()
-    if reader.boolean():
-        read_id(reader)  # the id that it should have, which the Mac OS X generation leaves to itself
+    target = read_id(reader) if reader.boolean() else None
     who = service.writer(caller)
     above = service.domain.writable(asked)
     check(above, who)
-    child = service.domain.create(above, given, where)
+    if service.following is None or (target is not None and target.object != service.domain.free_id()):
+        target = None  # the Mac OS X generation leaves ids to itself; its masters send on whatever a client gave
+    child = service.domain.create(above, given, where, target)
     return OK + ni_id(child) + ni_id(above)
 
 

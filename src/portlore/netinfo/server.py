@@ -69,6 +69,7 @@ class Serving:
         self.broken = False
         self.connections: dict[Connection, None] = {}
         self._failures: dict[str, list[float]] = {}
+        self._held: list[Connection] = []  # the master's, while all is being read from it
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -82,18 +83,25 @@ class Serving:
 
     def _commit(self) -> None:
         waiting, self._waiting = self._waiting, []
-        store = self._store
+        store, leading, checksum = self._store, self.service.leading, self.service.domain.checksum
+        written = leading.take() if leading is not None else []
+
+        def done(error: BaseException | None) -> None:
+            if leading is not None and error is None:
+                leading.stored(written, self.service.domain, checksum)
+            self._done(waiting, error)
+
         if store is None:
             self.service.domain.take()
-            self._done(waiting, None)
+            done(None)
             return
         try:
             batch = store.batch(self.service.domain)
         except Exception as error:  # noqa: BLE001 - a fault of ours: nobody waits for ever for it
-            self._done(waiting, error)
+            done(error)
             return
         future = asyncio.get_running_loop().run_in_executor(self._thread, store.commit, batch)
-        future.add_done_callback(lambda done: self._done(waiting, done.exception()))
+        future.add_done_callback(lambda ended: done(ended.exception()))
 
     def _done(self, waiting: list[tuple[Connection, list[bytes]]], error: BaseException | None) -> None:
         if error is not None:  # what came meanwhile was done to a domain that is given up
@@ -103,16 +111,54 @@ class Serving:
             if error is not None:
                 replies = [success(int.from_bytes(reply[:4], "big"), uint(SYSTEMERR)) for reply in replies]
             connection.written(replies)
+        self._next()
+
+    def _next(self) -> None:
         if self._waiting:
             self._commit()
         else:
             self._busy = False
             self.idle.set()
 
+    async def replace(self, domain: Domain) -> None:
+        """Serve another domain from now on, once it is on disk, in one commit. Meanwhile nobody may write the old one.
+
+        :class:`HostError` when the disk does not take it.
+        """
+        while self._busy:
+            await self.idle.wait()
+        self._busy = True
+        self.idle.clear()
+        try:
+            if self._store is not None:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._store.write_all, domain)
+            self.service.domain = domain
+        except HostError as error:
+            self._fail(error)
+            raise
+        finally:
+            self._next()
+
+    def holds(self, connection: Connection) -> bool:
+        """Whether what comes over a connection has to wait: a master's word, while all is being read from it."""
+        following = self.service.following
+        if following is None or not following.loading or not following.takes(self.service.domain, connection.caller):
+            return False
+        self._held.append(connection)
+        return True
+
+    def release(self) -> None:
+        """All was read."""
+        held, self._held = self._held, []
+        for connection in held:
+            connection.written([])
+
     def _fail(self, error: BaseException) -> None:
         """The disk took nothing: go back to what it has, and write no more."""
         self.log(f"the store failed: {error}; serving what is on disk, read-only, from now on")
         self.broken = True
+        if self.service.leading is not None:
+            self.service.leading.take()  # writes that are no more
         if self._store is not None:
             try:
                 self.service.domain = self._store.load()
@@ -178,6 +224,9 @@ class Connection(Talk):
         """Answer; what was written, and all that was answered after it, waits for the disk."""
         serving = self._serving
         service = serving.service
+        if serving.holds(self):
+            self.queue, self.busy = records + self.queue, True
+            return
         domain, counts = service.domain, service.authentications
         version, wrong, size = domain.version, counts[1], 0
         replies: list[bytes] = []
@@ -200,7 +249,8 @@ class Connection(Talk):
             if size > ENOUGH and number < len(records):  # the rest when these are on their way
                 self.queue = records[number:] + self.queue
                 break
-        if domain.version != version:
+        if domain.version != version or service.sent_whole:  # nobody gets what a crash could take back
+            service.sent_whole = False
             self.busy = True
             self._send(replies, wrote=True)
         elif replies and self.transport is not None:

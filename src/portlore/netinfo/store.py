@@ -40,6 +40,7 @@ COMMIT;
 UPSERT = "INSERT OR REPLACE INTO directories (id, instance, parent, place, version, data) VALUES (?, ?, ?, ?, ?, ?)"
 Row = tuple[int, int, int, float, int, bytes]
 PLAIN = struct.Struct(">QQQdQ")  # a row without its data, as it is sealed
+CLONE = "clone"  # a fact: 1 in the store of a clone
 ALLOW = "let this user read and write it and its folder"
 REMEDIES = {  # what SQLite says of this machine rather than of the file (the low byte of its result codes)
     sqlite3.SQLITE_PERM: ALLOW,
@@ -73,6 +74,7 @@ class Store:
         self._seals: dict[int, int] = {}  # the checksum of every row that is stored, and their sum
         self._seal = 0
         self._checksum: int | None = None
+        self.is_clone = False  # what is stored is a clone's; known after load
         asked = f"opening the domain {path}"
         _check_kind(path, asked, create)
         try:
@@ -136,6 +138,7 @@ class Store:
             if row[0] != ROOT and row[2] in found:
                 found[row[2]].children.append(row[0])
         self._seals, self._seal, self._checksum = seals, seal, checksum
+        self.is_clone = bool(facts.get(CLONE))
         domain = Domain(found.values())
         for row in rows:
             found[row[0]].place = row[3]
@@ -205,6 +208,14 @@ class Store:
             raise _told(f"writing the domain {self.path}", "the store is damaged", error) from None
         self._seals, self._seal = {}, 0
         self.commit(self._sealed(rows, gone, domain))
+
+    def mark_clone(self) -> None:
+        """Have it known that this is a clone's: its server takes writes from the domain's master alone."""
+        try:
+            self._base.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, 1)", (CLONE,))
+        except sqlite3.Error as error:
+            raise _told(f"writing the domain {self.path}", "the store is damaged", error) from None
+        self.is_clone = True
 
     def stored_checksum(self) -> int | None:
         """The checksum that stood beside what was loaded or committed last; ``None`` before either."""

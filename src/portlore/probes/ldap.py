@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from portlore import ber
 from portlore.observed import Confidence, Identification
-from portlore.probes import ber
 from portlore.probes.dialogue import Asked, Dialogue, Probe, Protocol, Recogniser
 from portlore.probes.gathering import bounded, evidence, hear, text
 

@@ -7,8 +7,8 @@ the community.
 
 from __future__ import annotations
 
+from portlore import ber
 from portlore.observed import Identification
-from portlore.probes import ber
 from portlore.probes.dialogue import Asked, Dialogue, Probe, Protocol, Recogniser
 from portlore.probes.gathering import bounded, evidence, text
 

@@ -6,6 +6,7 @@ DOMAINS = b"""\
 A domain is named by its place (., .., /, /sales/lab), as TAG@HOST, or with -t
 by its server: HOST/TAG, or HOST:PORT/TAG where no binder runs. The ports of
 server and binder may stand in PORTLORE_NETINFO_PORT and PORTLORE_NIBIND_PORT.
+DIR/TAG.nidb, the folder of an old machine's store, is read without a server.
 """
 PATHS = b"""\
 A path is /NAME/NAME or /KEY=VALUE; a backslash makes the next sign an ordinary
@@ -156,8 +157,9 @@ which begin with _. Without a command it reads some from stdin, a line each.
   nicl -p . -delete /groups/staff users bob
   nicl -p . -delete /users/bob             a directory, with all below it
   nicl -t 10.0.0.1/network < commands
+  nicl -raw old/local.nidb -read /users/root
+                                           the disk of an old machine
 
--raw, which opens a database without its server, is not there yet.
 Exit: 0; 200 and the status for a refusal by the server, 200 without a domain, 1
 for words that make no sense.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from portlore.errors import NetInfoError
+from portlore.netinfo.disk.reading import Disk
 from portlore.netinfo.handle import NOPROP, parse_path
 from portlore.netinfo.tools.editing import (
     change_values,
@@ -28,7 +29,7 @@ from portlore.netinfo.tools.running import (
     text,
     texts,
 )
-from portlore.netinfo.values import NUMBERS, ROOT, NiId, first
+from portlore.netinfo.values import NUMBERS, ROOT, NiId, first, properties
 from portlore.value import Value
 
 TYPE_CHECKING = False
@@ -192,10 +193,28 @@ def _delete(session: Session, words: list[bytes]) -> None:
         change_values(handle, one, words[1], left)
 
 
+def _statistics(session: Session, words: list[bytes]) -> None:
+    """How a server is, or a store on disk, of which nothing was fetched, saved or removed."""
+    connection = session.handle.connection
+    if isinstance(connection, Disk):
+        domain = connection.domain
+        counts = {"checksum": domain.checksum, "version": domain.version, "max_dsid": domain.highest}
+        counts |= {"fetch_count": 0, "save_count": 0, "remove_count": 0}
+        found = properties((name, [str(number)]) for name, number in counts.items())
+    else:
+        found = session.handle.statistics()
+    if session.options.json:
+        print_json(session.stdout, props=pairs(found))
+    else:
+        session.stdout.write(lines(found))
+
+
 COMMANDS = {
     "read": Command(_read, 1, MANY),
     "list": Command(_list, 1, 2),
     "search": Command(_search, 5, MANY),
+    "statistics": Command(_statistics, 0, 0),
+    "stats": Command(_statistics, 0, 0),
     "create": Command(_create, 1, MANY, writes=True),
     "append": Command(_append, 3, MANY, writes=True),
     "merge": Command(_merge, 3, MANY, writes=True),
@@ -207,8 +226,6 @@ def nicl(arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO, stderr: Bi
     """Do one command, or without one those that stdin has, a line each."""
     options = parse_options(arguments, ("-v", "-raw", "-ro", "-q"), 1)
     options.streams = stdin, stderr
-    if "-raw" in options.flags:
-        raise Ended(1, b"-raw is not there yet: name a served domain", do="serve it, then name HOST/TAG: -t")
     if not options.words:
         raise Misused
     domain, *words = options.words
@@ -243,7 +260,7 @@ def _do(session: Session, words: Sequence[str]) -> None:
         else:
             command.do(session, given)
     except NetInfoError as refusal:
-        failed(given[0], refusal, base=BASE)
+        failed(given[0] if given else os.fsencode(name), refusal, base=BASE)
     if session.options.json and command.writes:
         print_json(session.stdout, done=True)
 

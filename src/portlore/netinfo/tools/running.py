@@ -7,6 +7,7 @@ import os
 from portlore.errors import HostError, InputError, NetInfoError, PortloreError
 from portlore.netinfo.calling import FAILED
 from portlore.netinfo.client import open_domain, open_server, told
+from portlore.netinfo.disk.reading import names_a_store, open_store
 from portlore.netinfo.handle import NODIR
 from portlore.netinfo.values import NUMBERS, NiId
 
@@ -211,6 +212,8 @@ def _asked(streams: tuple[BinaryIO, BinaryIO] | None) -> str:
 def opened(options: Options, domain: str, user: str | None = None) -> Handle:
     """The domain that a tool is about; :class:`Unopened` without it. ``user``: whom it calls as if nobody is named."""
     name = os.fsencode(domain)
+    if "-raw" in options.flags or ("-t" not in options.flags and names_a_store(domain)):
+        return _opened_store(domain)
     who = options.credentials(user)
     try:
         by_tag = "-t" in options.flags
@@ -223,6 +226,15 @@ def opened(options: Options, domain: str, user: str | None = None) -> Handle:
         except NetInfoError:
             pass  # the server will say so, as it did to the tools of old
     return handle
+
+
+def _opened_store(domain: str) -> Handle:
+    """The domain in the folder of an old store."""
+    try:
+        return open_store(domain)
+    except PortloreError as error:
+        what = b"can't open domain " + os.fsencode(domain) + b": " + error.found.encode("utf-8", "surrogateescape")
+        raise Unopened(CONNECTED, what, asked=error.asked, found=error.found, do=error.do) from None
 
 
 def _refuse(error: PortloreError, name: bytes, *, by_tag: bool) -> NoReturn:

@@ -96,11 +96,13 @@ NICL = (
     b"\t-read <path> [<key>...]\n"
     b"\t-list <path> [<key>]\n"
     b"\t-search <path> <min depth> <max depth> (<key> <val>)...\n"
+    b"\t-statistics\n"
     b"\t-create <path> [<key> [<val>...]]\n"
     b"\t-append <path> <key> <val>...\n"
     b"\t-merge <path> <key> <val>...\n"
     b"\t-delete <path> [<key> [<val>...]]\n"
     b"options:\n"
     b"\t-v\t\tids, versions, parents and children too\n"
-    b"\t-ro\t\twrite nothing\n" + CREDENTIALS + OPTIONS
+    b"\t-ro\t\twrite nothing\n"
+    b"\t-raw\t\tthe domain is the folder of an old store, TAG.nidb\n" + CREDENTIALS + OPTIONS
 )
