@@ -31,11 +31,24 @@ PURE = (
     "listeners/procnet",
     "listeners/cgroups",
     "oncrpc/",
+    "observed",
+    "ber",
+    "probes/",
+    "atlas/",
+    "web/pages/",
+    *(
+        f"scan/{name}"
+        for name in (
+            "plan", "targets", "ports", "ranking", "policy", "grid", "pace", "packets", "account", "schedule",
+            "holding", "advising", "remembering",
+        )
+    ),
     *(
         f"netinfo/{name}"
         for name in (
             "values", "coding", "domain", "access", "procedures", "answering", "exchange", "descrypt", "dumping", "raw",
             "loading", "guests", "binder", "making", "tools/usages", "tools/helps", "tools/expressions",
+            "generations", "disk/findings", "disk/records", "disk/recovering", "disk/writing",
         )
     ),
 )  # fmt: skip
