@@ -220,3 +220,9 @@ def test_packets_that_cannot_be_decoded_and_wild_times_are_said(tmp_path: Path) 
     command = [sys.executable, "-m", "portlore", "capture", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert "a time that no calendar has" in done.stdout
+
+
+def test_the_page_lists_who_took_a_reserved_port_and_why(tmp_path: Path) -> None:
+    text = shown(talk(2049, b"a", b"b", client=703), tmp_path / "a.pcap")
+    assert "703" in text
+    assert "as NFS does so that the server believes that root asks" in " ".join(text.split())
