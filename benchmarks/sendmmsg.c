@@ -1,11 +1,11 @@
 /*
  * The floor for the SYN engine: the same packets, sent and answered, from a loop in C.
  *
- *     sendmmsg INTERFACE MAC SOURCE ADDRESS ROUNDS
+ *     sendmmsg INTERFACE MAC SOURCE FIRST COUNT
  *
- * Sends a SYN to each of the ports 1 to 65535 of ADDRESS, ROUNDS times, in batches of 256 through a packet socket, and
- * takes in what comes back through a socket filter between two batches. Prints packets sent, SYN-ACKs, resets, seconds,
- * and seconds of processor time of the loop alone.
+ * Sends a SYN to each of the ports 1 to 65535 of COUNT addresses from FIRST on, spread over both as the engine does, in
+ * batches of 256 through a packet socket, and takes in what comes back through a socket filter between two batches.
+ * Prints packets sent, SYN-ACKs, resets, seconds, and seconds of processor time of the loop alone.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -44,8 +44,12 @@ static uint16_t folded(uint32_t sum) {
     return ~sum;
 }
 
-static void build(uint8_t *packet, uint16_t port) {
+static void build(uint8_t *packet, uint32_t address, uint16_t port) {
     uint8_t *tcp = packet + 20;
+    put16(packet + 16, address >> 16);
+    put16(packet + 18, address & 0xffff);
+    put16(packet + 10, 0);
+    put16(packet + 10, folded(words(packet, 20)));
     uint32_t cookie = port * 2654435761u;
     put16(tcp + 2, port);
     put16(tcp + 4, cookie >> 16);
@@ -93,8 +97,6 @@ int main(int argc, char **argv) {
         const uint8_t start[] = {0x45, 0, 0, SIZE, 0, 0, 0x40, 0, 64, 6}, option[] = {2, 4, 5, 0xb4};
         memcpy(out[i], start, sizeof start);
         inet_pton(AF_INET, argv[3], out[i] + 12);
-        inet_pton(AF_INET, argv[4], out[i] + 16);
-        put16(out[i] + 10, folded(words(out[i], 20)));
         put16(out[i] + 20, OWN);
         out[i][32] = 0x60, out[i][33] = 2, out[i][34] = 0xfa, out[i][35] = 0xf0;
         memcpy(out[i] + 40, option, 4);
@@ -105,15 +107,19 @@ int main(int argc, char **argv) {
     }
     double began = seconds(CLOCK_MONOTONIC), busy = seconds(CLOCK_PROCESS_CPUTIME_ID);
     unsigned long count = 0;
-    for (int round = atoi(argv[5]); round > 0; round--)
-        for (uint32_t at = 0; at < 65535;) {
-            int many = 0;
-            for (; many < BATCH && at < 65535; at++) build(out[many++], 1 + at * 40504ull % 65535); /* spread, as there */
-            for (int done = 0, more; done < many; done += more)
-                if ((more = sendmmsg(line, sent + done, many - done, 0)) < 0) return perror("sendmmsg"), 1;
-            count += many;
-            receive(line);
+    struct in_addr first;
+    if (!inet_aton(argv[4], &first)) return 2;
+    for (uint64_t at = 0, all = atoi(argv[5]) * 65535ull; at < all;) {
+        int many = 0;
+        for (; many < BATCH && at < all; at++) {
+            uint64_t probe = at * 648043 % all; /* a number that shares no factor with all, up to 16 addresses */
+            build(out[many++], ntohl(first.s_addr) + probe / 65535, 1 + probe % 65535);
         }
+        for (int done = 0, more; done < many; done += more)
+            if ((more = sendmmsg(line, sent + done, many - done, 0)) < 0) return perror("sendmmsg"), 1;
+        count += many;
+        receive(line);
+    }
     for (double until = seconds(CLOCK_MONOTONIC) + 0.05; seconds(CLOCK_MONOTONIC) < until;) {
         struct timespec nap = {0, 5000000};
         receive(line);

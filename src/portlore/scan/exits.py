@@ -91,7 +91,7 @@ class Exits:
         self.near = not any(way.hop for way in ways)
         first_port = self._reserve_ports(tries)
         self.line = self._keep(packet_socket(ETHERTYPE[version], sieve(version, first_port, tries)))
-        self.inbox = Inbox(MOST // 2, SNAPSHOT)
+        self.inbox, self.assistants = (Inbox(MOST, SNAPSHOT, self.line.fileno()) for _ in range(2))
         self.poll = select.poll()
         self.poll.register(self.line, select.POLLIN)
         try:

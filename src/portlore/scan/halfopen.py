@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from portlore.scan.exits import Door
-    from portlore.scan.mmsg import Outbox
+    from portlore.scan.mmsg import Inbox, Outbox
     from portlore.scan.packets import Answers
     from portlore.scan.plan import Block, Report, Settings
 
@@ -137,7 +137,7 @@ class Run:
             box.address(door.name_of[self.exits.packets.build(probes, attempt, box.rows)])
             return self._finish(door, box, probes, attempt, (0, 0))
         if self.assistant is None:
-            self.assistant = Assistant()
+            self.assistant = Assistant(self.exits.assistants)
         first, second = probes[: len(probes) // 2], probes[len(probes) // 2 :]
         box.address(door.name_of[self.exits.packets.build(first, attempt, box.rows)])
         self.assistant.begin(box, door.line.fileno(), len(first))
@@ -146,6 +146,7 @@ class Run:
             done = self._finish(door, other, second, attempt, (0, 0))
         finally:
             result = self.assistant.end()
+        self._enter(self.exits.assistants, attempt)
         return done + self._finish(door, box, first, attempt, result)
 
     def _finish(self, door: Door, box: Outbox, probes: Numbers, attempt: int, result: tuple[int, int]) -> int:
@@ -167,7 +168,7 @@ class Run:
                 raise HostError("sending packets", os.strerror(code), "is the interface up?")
             if at == len(probes):
                 break
-            result = box.send(door.line.fileno(), at, len(probes))
+            result = box.send(door.line.fileno(), at, len(probes), self.exits.inbox)
         self.waiting += left
         self.tally.sent += left
         self.tally.reasked += left if attempt else 0
@@ -190,13 +191,16 @@ class Run:
 
     def _receive(self, attempt: int) -> None:
         """Take in all that has come."""
-        inbox, line = self.exits.inbox, self.exits.line.fileno()
-        while True:
-            data, lengths = inbox.receive(line)
-            if len(data):
-                self._take(self.exits.packets.decode(data, lengths), attempt)
-            if len(data) < len(inbox.rows):
-                return
+        inbox = self.exits.inbox
+        while self._enter(inbox, attempt) == len(inbox.rows):
+            pass
+
+    def _enter(self, inbox: Inbox, attempt: int) -> int:
+        """Take in what is in an inbox; how many packets."""
+        data, lengths = inbox.receive()
+        if len(data):
+            self._take(self.exits.packets.decode(data, lengths), attempt)
+        return len(data)
 
     def _take(self, answers: Answers, attempt: int) -> None:
         """Enter answers. A probe's first one counts, but for a SYN-ACK, which proves more than whatever came before."""

@@ -190,10 +190,10 @@ class Scan:
         waiting: list[Observation] = []  # for identification
         here = len(outcomes) - outcomes.count(ELSEWHERE)
         width = len(block.ports)
-        account, told = Account(), _open(outcomes)
+        account, told = Account(), bytearray(outcomes)  # a byte a probe: there may be a million open
 
         def report(probe: int, reason: str, took: float) -> None:
-            told.add(probe)
+            told[probe] = OPEN
             place, port = divmod(probe, width)
             found = self._observe(block, place, block.ports[port], Outcome.OPEN, reason, took)
             self._keeper.found(found)
@@ -215,7 +215,7 @@ class Scan:
             account = engine.run(block, outcomes, self._settings(), report, tick)
         except KeyboardInterrupt:
             self.ended = "interrupted"
-            for probe in _open(outcomes) - told:  # between its outcome and its report
+            for probe in _open(outcomes) - _open(told):  # between its outcome and its report
                 report(probe, "interrupted", 0.0)
         if self.ended == "complete" and self._left() <= 0 and outcomes.count(UNASKED):
             self.ended = "budget"
