@@ -31,7 +31,7 @@ from probes.driving import PATIENCE, need, running
 from portlore.netinfo.tools import TOOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 CLONE_NEWNET = 0x4000_0000
 HOST = "127.0.0.1"
@@ -163,23 +163,30 @@ def _use(ports: dict[str, int]) -> None:
         assert b"users" in out.getvalue(), out.getvalue()
 
 
-def tshark(file: Path, *fields: str, display: str = "") -> list[list[str]]:
-    """What tshark has for some fields of each packet; the first of several."""
-    words = [
-        "tshark",
-        "-n",
-        "-r",
-        str(file),
-        "-T",
-        "fields",
-        "-E",
-        "occurrence=f",
-        *(["-Y", display] if display else []),
-    ]
+def tshark(file: Path, *fields: str, display: str = "", more: Sequence[str] = ()) -> list[list[str]]:
+    """What tshark has for some fields of each packet; the first of several. ``more``: options."""
+    words = ["tshark", "-n", "-r", str(file), *more, "-T", "fields", "-E", "occurrence=f"]
+    words += ["-Y", display] if display else []
     for field in fields:
         words += ["-e", field]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
     return [line.split("\t") for line in done.stdout.split("\n")[:-1]]
+
+
+def agrees(file: Path, on: str, port: int, name: str, *, by_number: bool) -> None:
+    """tshark finds a dissector's protocol on a port: by itself, or ``by_number`` only when told to try that one."""
+
+    def layers(*words: str) -> set[str]:
+        rows = tshark(file, "frame.protocols", display=f"{on}.port == {port}", more=words)
+        return {layer for (layers,) in rows for layer in layers.split(":")}
+
+    found = layers()
+    assert (name in found) is not by_number, found
+    if by_number:
+        try_rpc = ("-o", "rpc.dissect_unknown_programs:TRUE")  # NetInfo's programs are none that it knows
+        told = layers(*try_rpc if name == "rpc" else ("-d", f"{on}.port=={port},{name}"))
+        assert name in told
+        assert "_ws.malformed" not in told
 
 
 def captured(*words: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from capture.packets import CLIENT, SERVER, ethernet, ip4, ip6, of_dpkt, talk, t
 from portlore.capture import conversations
 from portlore.capture.choosing import parse_filter
 from portlore.capture.conversations import Conversation, Conversations, outcome_of
-from portlore.capture.decoding import ETHERNET, PAD, Batch, decode
+from portlore.capture.decoding import COOKED, ETHERNET, PAD, Batch, decode
 from portlore.capture.streams import MOST, Stream
 from portlore.errors import InputError
 
@@ -165,10 +165,16 @@ FILTERS = {
     "ip not (tcp or udp)": [6],
     "ether proto 0x0806": [7],
     "tcp port 90 or udp port 53": [4, 5],
+    "not tcp port 703": [4, 5, 6, 7],  # not (tcp and port 703)
+    "ip host 10.0.0.9": [4],
+    "tcp src port 703": [1, 3],
+    "tcp or udp and port 53": [4],  # from left to right, as pcap-filter(7) has it
+    "port 703 or ip6 && tcp": [0, 1, 2, 3, 5],
+    "tcp " * 5000: [0, 1, 2, 3, 5],
 }
 
 
-@pytest.mark.parametrize("text", FILTERS)
+@pytest.mark.parametrize("text", FILTERS, ids=lambda text: text[:40])
 def test_a_filter_takes_the_packets_its_words_say(text: str) -> None:
     chosen = parse_filter(text)(decode(batch(FRAMES)))
     assert np.flatnonzero(chosen).tolist() == FILTERS[text]
@@ -177,14 +183,21 @@ def test_a_filter_takes_the_packets_its_words_say(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "port", "port 70000", "port x", "host name.example", "tcp and", "(tcp", "tcp)", "net 10.0.0.0/33", "rm -rf",
-     "(" * 5000, "port 1-2", "host 999.1.1.1", "not " * 3000 + "tcp"],
+     "(" * 5000, "port 1-2", "or tcp", "tcp or or udp", "tcp src", "()", "host 999.1.1.1", "not " * 3000 + "tcp"],
 )  # fmt: skip
 def test_a_filter_that_cannot_be_understood_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         parse_filter(text)
 
 
-@given(st.lists(st.binary(max_size=120), max_size=12), st.sampled_from([0, 1, 101, 108, 113, 276, 4242]))
+HEADS = [b"", *(bytes(12) + kind.to_bytes(2, "big") for kind in (0x8100, 0x8847, 0x8864, 0x86DD))]
+HEADS += [ethernet(ip4(b"", number))[:-4] for number in (4, 41, 47)]  # whose last four bytes are anything
+
+
+@given(
+    st.lists(st.builds(bytes.__add__, st.sampled_from(HEADS), st.binary(max_size=120)), max_size=12),
+    st.sampled_from([0, 1, 101, 108, 113, 276, 4242, COOKED + 0x0800, COOKED + 0x8847]),
+)
 def test_no_bytes_make_the_decoder_point_outside_a_packet(frames: list[bytes], link: int) -> None:
     one = batch(frames, link)
     found = decode(one, (0x8890,))

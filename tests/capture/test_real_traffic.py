@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from capture.recording import HOST, captured, needs_network, record, tshark
+from capture.recording import HOST, agrees, captured, needs_network, record, tshark
 
 pytestmark = needs_network
 
@@ -20,6 +20,14 @@ SPEAKS = {
     "modbus": "mbap", "modbus on 703": "mbap", "http on 973": "http", "tls": "tls", "redis": "redis",
     "memcached": "memcache", "ftp": "ftp", "mariadb": "mysql", "mqtt": "mqtt", "smtp": "smtp", "dns": "domain",
     "ldap": "ldap", "netinfo": "netinfo", "nibind": "nibind",
+}  # fmt: skip
+
+
+TSHARK = {  # its names; True: which it has only when told to try them, as it goes by the port's number
+    "modbus": ("mbtcp", False), "modbus on 703": ("mbtcp", True), "http on 973": ("http", False), "tls": ("tls", False),
+    "memcached": ("memcache", True), "ftp": ("ftp", True), "mariadb": ("mysql", True), "mqtt": ("mqtt", True),
+    "smtp": ("smtp", True), "dns": ("dns", False), "ldap": ("ldap", True), "netinfo": ("rpc", True),
+    "nibind": ("rpc", True),
 }  # fmt: skip
 
 
@@ -45,6 +53,12 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 def test_every_service_is_recognised_by_what_was_said_whatever_its_port(recording: Recording, source: str) -> None:
     document = recording.document if source == "file" else recording.live
     assert {name: recording.port(name, document)["protocol"] for name in SPEAKS} == SPEAKS
+
+
+@pytest.mark.parametrize("name", TSHARK)
+def test_tshark_has_the_same_name_or_none_because_it_goes_by_the_number(recording: Recording, name: str) -> None:
+    theirs, by_number = TSHARK[name]
+    agrees(recording.file, recording.port(name)["transport"], recording.ports[name], theirs, by_number=by_number)
 
 
 def test_what_servers_and_clients_tell_is_kept(recording: Recording) -> None:

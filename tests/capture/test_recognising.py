@@ -29,6 +29,8 @@ from portlore.capture.recognising import Recognition, recognise
 from portlore.cli import main
 from portlore.opening import load
 from portlore.probes import PROBES, PROTOCOLS
+from portlore.render.capturing import Page, span_text
+from portlore.render.terminal import Style
 
 VECTORS = [one for one in read_vectors() if one.said_by("server") or one.said_by("client")]
 PROBE_PROTOCOLS = {one.name: one.protocol for one in PROBES}
@@ -190,6 +192,7 @@ def test_count_filter_and_ports_narrow_what_is_shown(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(pcap(frames))
     assert captured(str(path), "-n", "5")["summary"]["packets"] == 5
+    assert captured(str(path), "-n", "70000")["summary"]["packets"] == 8  # more than there are ports
     assert captured(str(path), "--filter", "port 703")["summary"]["packets"] == 4
     assert [one["server_port"] for one in captured(str(path), "--ports", "http")["conversations"]] == [80]
     assert "no open port" in shown(frames, path, "--ports", "9", status=1)
@@ -197,13 +200,15 @@ def test_count_filter_and_ports_narrow_what_is_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("a", "-i", "lo"), ("a", "--duration", "3"), ("a", "--filter", "port"), ("-i", "nosuch0"), ("/no/file",)],
-)
+    [(), ("a", "-i", "lo"), ("a", "--duration", "3"), ("a", "--filter", "port"), ("a", "--filter", ""),
+     ("a", "-n", "0"), ("-i", "nosuch0"), ("-i", "\x1b[31m"), ("/no/file",), ("/",)],
+)  # fmt: skip
 def test_wrong_questions_are_refused_in_one_line(words: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "portlore", "capture", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == (3 if words == ("/no/file",) else 2)
+    assert done.returncode == (3 if words[:1] in (("/no/file",), ("/",)) else 2)
     assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert "\x1b" not in done.stderr
 
 
 def test_packets_that_cannot_be_decoded_and_wild_times_are_said(tmp_path: Path) -> None:
@@ -226,3 +231,35 @@ def test_the_page_lists_who_took_a_reserved_port_and_why(tmp_path: Path) -> None
     text = shown(talk(2049, b"a", b"b", client=703), tmp_path / "a.pcap")
     assert "703" in text
     assert "as NFS does so that the server believes that root asks" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.0798, "0.0798 s"),
+        (179, "179 s"),
+        (180, "3 min"),
+        (90_000, "25 h"),
+        (4_294_967_295, "49,710 days"),
+    ],
+)
+def test_how_long_a_capture_took_is_said_in_units_that_people_use(seconds: float, text: str) -> None:
+    assert span_text(seconds) == text
+
+
+def test_the_widest_port_and_the_largest_count_have_room_on_80_columns(tmp_path: Path) -> None:
+    frames = [ethernet(ip4(udp(40_000, 60_000, b"")[:4] + bytes(4), 136))]
+    (line,) = [one for one in shown(frames, tmp_path / "a").splitlines() if "40000/udplite" in one]
+    assert "40000/udplite not recognised" in line
+    page = Page(Style(80))
+    known = Recognition(load()).know(gathered(talk(80, GET, PAGE % b"x" * 9))[0])
+    (first, *_) = page._group([known] * 1_000_000)
+    assert len(first) <= 80
+    assert " 1,000,000 " in first
+
+
+def test_ports_that_were_spoken_to_without_an_answer_are_said_to_be_so(tmp_path: Path) -> None:
+    text = shown([ethernet(ip4(udp(40_000, 703, b"x" * 20), 17))], tmp_path / "a")
+    assert "no open port; spoken to without an answer: 703/udp" in text
+    assert "1 conversation without an answer" in shown([ethernet(ip4(udp(40_000, 9, b"x"), 17))], tmp_path / "a")

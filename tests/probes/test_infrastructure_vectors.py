@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -17,29 +18,7 @@ from probes.vectors import Conversation, hold, read_vectors, replay
 
 from portlore import ber
 from portlore.observed import MOST_EVIDENCE, Confidence
-from portlore.probes import (
-    PROBES,
-    RECOGNISERS,
-    dhcp,
-    dns,
-    fgcp,
-    git,
-    ipp,
-    ldap,
-    modbus,
-    netinfo,
-    ntp,
-    quic,
-    rdp,
-    rpc,
-    sip,
-    smb,
-    snmp,
-    socks,
-    wireguard,
-    x11,
-    xmpp,
-)
+from portlore.probes import PROBES, RECOGNISERS, dns, modbus, rpc, smb, wireguard
 from portlore.probes.dialogue import Asked
 from portlore.probes.fragile import FRAGILE, find_fragile, may_ask
 from portlore.probes.gathering import MOST_FACTS, MOST_TEXT, headers, split_version, text
@@ -54,27 +33,7 @@ FILES = ("dhcp", "dns", "git", "ipp", "ldap", "modbus", "ntp", "quic", "rdp", "r
 VECTORS = [one for name in FILES for one in read_vectors(name)]
 HELD = [one for one in VECTORS if one.probe]
 LISTENED = [one for one in VECTORS if not one.probe]
-TABLES = (
-    dhcp,
-    dns,
-    fgcp,
-    git,
-    ipp,
-    ldap,
-    modbus,
-    netinfo,
-    ntp,
-    quic,
-    rdp,
-    rpc,
-    sip,
-    smb,
-    snmp,
-    socks,
-    wireguard,
-    x11,
-    xmpp,
-)
+TABLES = [import_module(f"portlore.probes.{name}") for name in (*FILES, "fgcp", "netinfo")]
 MINE = [probe for module in TABLES for probe in module.PROBES]
 ROWS = [row for module in TABLES for row in module.RECOGNISERS]
 BY_NAME = {probe.name: probe for probe in PROBES}

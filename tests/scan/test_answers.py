@@ -329,8 +329,10 @@ def as_json(*rows: dict[str, object], **summary: object) -> str:
 ROWS = [row(seen(22, SSH)), row(seen(443, TLS))]
 
 
-def test_ndjson_of_a_scan_that_found_nothing_is_an_empty_file() -> None:
-    assert parse_results("", "file").rows == {}
+@pytest.mark.parametrize("text", ["", "\ufeff", " \n"])
+def test_an_empty_file_is_said_to_be_one_and_not_taken_for_a_scan_that_found_nothing(text: str) -> None:
+    with pytest.raises(ParseError, match=r"it is empty.*write it with `portlore scan --json`"):
+        parse_results(text, "file")
 
 
 def test_every_form_of_a_result_is_read_back() -> None:

@@ -20,19 +20,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from scan.hosts import Hosts, needs_namespaces
 
+from portlore.scan import plan
 from portlore.scan.connect import Connect
-from portlore.scan.plan import (
-    BLOCKED,
-    ELSEWHERE,
-    OPEN,
-    REFUSED,
-    TIMEOUT,
-    UNASKED,
-    UNREACHABLE,
-    Account,
-    Block,
-    Settings,
-)
+from portlore.scan.plan import Account, Block, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,8 +82,8 @@ def scan(hosts: Hosts, address: str = "", ports: Sequence[int] = PORTS, **settin
 @pytest.mark.parametrize("address", ["10.66.0.2", "fd66::2", "fe80::2%scan0", "10.67.200.1"])
 def test_every_open_port_of_a_resetting_host_is_found_and_the_rest_refused(host: Hosts, address: str) -> None:
     seen = scan(host, address)
-    assert seen.ports(OPEN) == seen.reported == set(SOME)
-    assert seen.ports(REFUSED) == set(PORTS) - set(SOME)
+    assert seen.ports(plan.OPEN) == seen.reported == set(SOME)
+    assert seen.ports(plan.REFUSED) == set(PORTS) - set(SOME)
     assert len(seen.told) == len(SOME)
     assert {reason for _, reason, _ in seen.told} == {"connected"}
     assert seen.account.answered == len(PORTS) == seen.account.sent
@@ -102,15 +92,15 @@ def test_every_open_port_of_a_resetting_host_is_found_and_the_rest_refused(host:
 
 def test_all_65535_ports_are_asked_and_none_is_missed(host: Hosts) -> None:
     seen = scan(host, ports=range(1, 65_536))
-    assert seen.ports(OPEN) == set(SOME)
-    assert len(seen.ports(REFUSED)) == 65_535 - len(SOME)
+    assert seen.ports(plan.OPEN) == set(SOME)
+    assert len(seen.ports(plan.REFUSED)) == 65_535 - len(SOME)
 
 
 def test_a_host_that_drops_shows_its_open_ports_and_silence(host: Hosts) -> None:
     host.behave(silent=True)
     seen = scan(host)
-    assert seen.ports(OPEN) == set(SOME)
-    assert seen.ports(TIMEOUT) == set(PORTS) - set(SOME)
+    assert seen.ports(plan.OPEN) == set(SOME)
+    assert seen.ports(plan.TIMEOUT) == set(PORTS) - set(SOME)
     assert seen.account.unanswered == len(PORTS) - len(SOME)
     assert seen.account.reasked > 0
     assert 0 < seen.account.missed < 0.05
@@ -123,7 +113,7 @@ def test_two_percent_lost_each_way_hides_no_open_port(silent: bool) -> None:
         hosts.behave(silent=silent, loss=0.02)
         for _ in range(3):
             seen = scan(hosts, ports=range(1, 12_001))
-            assert seen.ports(OPEN) == set(chosen)
+            assert seen.ports(plan.OPEN) == set(chosen)
             if not silent:
                 assert seen.account.lost == pytest.approx(1 - 0.98**2, abs=0.015)
 
@@ -132,44 +122,44 @@ def test_two_percent_lost_each_way_hides_no_open_port(silent: bool) -> None:
 def test_a_firewall_that_says_so_is_told_from_a_host_that_is_not_there(host: Hosts, address: str) -> None:
     host.behave(prohibit=True, icmp_limited=False)
     seen = scan(host, address)
-    assert seen.ports(BLOCKED) == set(PORTS) - set(SOME)
+    assert seen.ports(plan.BLOCKED) == set(PORTS) - set(SOME)
     assert seen.account.icmp == len(PORTS) - len(SOME)
     host.behave(unreachable=True, icmp_limited=False)
     seen = scan(host, address)
-    assert seen.ports(UNREACHABLE) == set(PORTS) - set(SOME)
-    assert seen.ports(OPEN) == set(SOME)
+    assert seen.ports(plan.UNREACHABLE) == set(PORTS) - set(SOME)
+    assert seen.ports(plan.OPEN) == set(SOME)
 
 
 def test_no_way_to_an_address_is_unreachable_and_nothing_is_counted_as_sent(host: Hosts) -> None:
     seen = scan(host, "198.51.100.9", ports=(22, 80))
-    assert seen.ports(UNREACHABLE) == {22, 80}
+    assert seen.ports(plan.UNREACHABLE) == {22, 80}
     assert (seen.account.sent, seen.account.answered) == (0, 2)
 
 
 def test_an_address_without_a_host_is_silent_or_unreachable_and_tells_no_round_trip(host: Hosts) -> None:
     seen = scan(host, "10.66.0.77", ports=range(1, 1001), tries=1)
-    assert len(seen.ports(TIMEOUT) | seen.ports(UNREACHABLE)) == 1000
+    assert len(seen.ports(plan.TIMEOUT) | seen.ports(plan.UNREACHABLE)) == 1000
     assert seen.account.rtt == 0
 
 
 def test_limited_resets_are_recognised_and_said(host: Hosts) -> None:
     host.behave(resets=400)
     seen = scan(host, ports=range(1, 20_001))
-    assert seen.ports(OPEN) == {port for port in SOME if port <= 20_000}
+    assert seen.ports(plan.OPEN) == {port for port in SOME if port <= 20_000}
     assert any("resets a second" in note for note in seen.account.notes)
 
 
 def test_every_port_of_a_tarpit_is_open(host: Hosts) -> None:
     host.behave(tarpit=True)
     seen = scan(host, ports=range(1, 2001))
-    assert seen.ports(OPEN) == set(range(1, 2001))
+    assert seen.ports(plan.OPEN) == set(range(1, 2001))
 
 
 def test_a_far_host_is_waited_for() -> None:
     with Hosts(tcp=SOME, delay=0.05) as hosts:
         hosts.behave(silent=True)
         seen = scan(hosts, ports=range(1, 1001))
-    assert seen.ports(OPEN) == {22, 703}
+    assert seen.ports(plan.OPEN) == {22, 703}
     assert seen.account.rtt >= 0.1  # 0.05 each way
 
 
@@ -179,16 +169,16 @@ def test_many_addresses_are_one_block(host: Hosts) -> None:
     outcomes = bytearray(len(block))
     with host.inside():
         account = Connect().run(block, outcomes, Settings(), lambda *_: None, lambda _: None)
-    assert outcomes == bytes([REFUSED, OPEN, OPEN]) * 256
+    assert outcomes == bytes([plan.REFUSED, plan.OPEN, plan.OPEN]) * 256
     assert account.answered == 768
 
 
 def test_what_is_known_already_or_is_of_another_shard_is_not_asked(host: Hosts) -> None:
     block = block_of(host.address, (21, 22, 23, 703))
-    outcomes, told = bytearray([ELSEWHERE, OPEN, UNASKED, UNASKED]), []
+    outcomes, told = bytearray([plan.ELSEWHERE, plan.OPEN, plan.UNASKED, plan.UNASKED]), []
     with host.inside():
         account = Connect().run(block, outcomes, Settings(), lambda probe, *_: told.append(probe), lambda _: None)
-    assert list(outcomes) == [ELSEWHERE, OPEN, REFUSED, OPEN]
+    assert list(outcomes) == [plan.ELSEWHERE, plan.OPEN, plan.REFUSED, plan.OPEN]
     assert (account.sent, told) == (2, [3])
 
 
@@ -245,7 +235,7 @@ def test_descriptors_that_others_take_meanwhile_are_no_end(host: Hosts) -> None:
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, limit)
     assert taken
-    assert (outcomes[21], outcomes[702], outcomes.count(TIMEOUT)) == (OPEN, OPEN, 1998)
+    assert (outcomes[21], outcomes[702], outcomes.count(plan.TIMEOUT)) == (plan.OPEN, plan.OPEN, 1998)
 
 
 def ephemeral(hosts: Hosts, first: int, last: int) -> None:
@@ -273,7 +263,7 @@ def test_it_waits_when_all_ephemeral_ports_are_taken(host: Hosts) -> None:
         timer.join()
     finally:
         ephemeral(host, 32_768, 60_999)
-    assert (seen.ports(OPEN), seen.ports(REFUSED)) == ({703}, {702, 704})
+    assert (seen.ports(plan.OPEN), seen.ports(plan.REFUSED)) == ({703}, {702, 704})
     assert any("ephemeral" in note for note in seen.account.notes)
 
 
@@ -289,23 +279,23 @@ def test_a_connection_to_itself_is_no_open_port(host: Hosts) -> None:
         assert met > 0
         for _ in range(50):
             seen = scan(host, "127.0.0.1", ports=range(40_000, 40_004))
-            assert seen.ports(REFUSED) == {40_000, 40_001, 40_002, 40_003}
+            assert seen.ports(plan.REFUSED) == {40_000, 40_001, 40_002, 40_003}
     finally:
         ephemeral(host, 32_768, 60_999)
 
 
 def test_a_budget_ends_it_and_says_what_was_not_asked(host: Hosts) -> None:
     seen = scan(host, rate=100.0, budget=0.3)
-    assert 0 < len(seen.ports(REFUSED)) + len(seen.ports(OPEN)) < 100
-    assert len(seen.ports(UNASKED)) > len(PORTS) - 100
-    assert not seen.ports(TIMEOUT)
+    assert 0 < len(seen.ports(plan.REFUSED)) + len(seen.ports(plan.OPEN)) < 100
+    assert len(seen.ports(plan.UNASKED)) > len(PORTS) - 100
+    assert not seen.ports(plan.TIMEOUT)
     assert any("were not asked at all" in note for note in seen.account.notes)
 
 
 def test_a_fixed_rate_is_kept(host: Hosts) -> None:
     seen = scan(host, ports=range(1, 601), rate=1000.0)
     assert seen.account.took >= 0.55
-    assert len(seen.ports(REFUSED)) == 599
+    assert len(seen.ports(plan.REFUSED)) == 599
 
 
 class Enough(Exception):
@@ -326,6 +316,6 @@ def test_an_interruption_leaves_what_is_known_and_nothing_open(host: Hosts) -> N
             block, outcomes, Settings(rate=20_000.0), lambda probe, *_: told.append(block.place(probe)[1]), tick
         )
     assert set(told) == set(SOME)
-    assert outcomes.count(TIMEOUT) == 0
-    assert outcomes.count(OPEN) == len(SOME)
+    assert outcomes.count(plan.TIMEOUT) == 0
+    assert outcomes.count(plan.OPEN) == len(SOME)
     assert len(list(DESCRIPTORS.iterdir())) == before

@@ -16,19 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from scan.hosts import Hosts, needs_namespaces
 
 from portlore.errors import HostError
+from portlore.scan import plan
 from portlore.scan.halfopen import spread
-from portlore.scan.plan import (
-    BLOCKED,
-    ELSEWHERE,
-    OPEN,
-    REFUSED,
-    TIMEOUT,
-    UNASKED,
-    UNREACHABLE,
-    Account,
-    Block,
-    Settings,
-)
+from portlore.scan.plan import Account, Block, Settings
 from portlore.scan.syn import Syn, why_not
 
 TYPE_CHECKING = False
@@ -105,8 +95,8 @@ class Asked:
 def test_every_port_of_a_resetting_host_is_told_right_without_asking_twice(hosts: Hosts, address: str) -> None:
     hosts.behave()
     asked = Asked(hosts, block(address, range(1, 65536)))
-    assert asked.ports(OPEN) == set(OPEN_PORTS)
-    assert asked.count(REFUSED) == 65535 - len(OPEN_PORTS)
+    assert asked.ports(plan.OPEN) == set(OPEN_PORTS)
+    assert asked.count(plan.REFUSED) == 65535 - len(OPEN_PORTS)
     account = asked.account
     assert (account.answered, account.unanswered, account.missed, account.icmp) == (65535, 0, 0, 0)
     assert account.sent == 65535 + account.reasked
@@ -125,8 +115,8 @@ def test_each_open_port_is_reported_once_with_the_time_it_took(hosts: Hosts) -> 
 def test_a_silent_host_shows_its_open_ports_and_what_may_have_been_missed(hosts: Hosts, address: str) -> None:
     hosts.behave(silent=True)
     asked = Asked(hosts, block(address, range(1, 5001)))
-    assert asked.ports(OPEN) == {22, 80, 703}
-    assert asked.count(TIMEOUT) == 4997
+    assert asked.ports(plan.OPEN) == {22, 80, 703}
+    assert asked.count(plan.TIMEOUT) == 4997
     account = asked.account
     assert (account.answered, account.unanswered) == (3, 4997)
     assert account.rounds >= 3
@@ -137,7 +127,7 @@ def test_a_silent_host_shows_its_open_ports_and_what_may_have_been_missed(hosts:
 def test_a_host_that_says_nothing_at_all_is_silent_and_the_chance_of_a_miss_is_not_called_small(hosts: Hosts) -> None:
     hosts.behave(silent=True)
     asked = Asked(hosts, block(hosts.address, range(100, 200)), Settings(patience=0.05))
-    assert asked.count(TIMEOUT) == 100
+    assert asked.count(plan.TIMEOUT) == 100
     assert asked.account.rounds == Settings().tries
     assert asked.account.missed > 0.01
 
@@ -147,9 +137,9 @@ def test_loss_both_ways_is_no_miss(hosts: Hosts, silent: bool) -> None:
     hosts.behave(loss=0.05, silent=silent)
     for seed in range(3):
         asked = Asked(hosts, block(hosts.address, range(1, 10001)), Settings(seed=seed, tries=6))
-        assert asked.ports(OPEN) == {22, 80, 703, 8080}
+        assert asked.ports(plan.OPEN) == {22, 80, 703, 8080}
         if not silent:
-            assert asked.count(REFUSED) >= 10000 - 4 - 5
+            assert asked.count(plan.REFUSED) >= 10000 - 4 - 5
             assert 0.05 < asked.account.lost < 0.2  # 1 - 0.95 ** 2 = 0.0975, and of further tries too
             assert asked.account.reasked > 0
 
@@ -158,27 +148,27 @@ def test_loss_both_ways_is_no_miss(hosts: Hosts, silent: bool) -> None:
 def test_icmp_errors_are_outcomes(hosts: Hosts, address: str) -> None:
     hosts.behave(prohibit=True, icmp_limited=False)
     asked = Asked(hosts, block(address, range(1, 1001)))
-    assert (asked.ports(OPEN), asked.count(BLOCKED)) == ({22, 80, 703}, 997)
+    assert (asked.ports(plan.OPEN), asked.count(plan.BLOCKED)) == ({22, 80, 703}, 997)
     assert asked.account.icmp == 997
     hosts.behave(unreachable=True, icmp_limited=False)
     asked = Asked(hosts, block(address, range(1, 1001)))
-    assert (asked.ports(OPEN), asked.count(UNREACHABLE)) == ({22, 80, 703}, 997)
+    assert (asked.ports(plan.OPEN), asked.count(plan.UNREACHABLE)) == ({22, 80, 703}, 997)
 
 
 def test_a_tarpit_is_open_everywhere(hosts: Hosts) -> None:
     hosts.behave(tarpit=True)
     asked = Asked(hosts, block(hosts.address, range(1, 3001)))
-    assert asked.count(OPEN) == len(asked.reports) == 3000
+    assert asked.count(plan.OPEN) == len(asked.reports) == 3000
 
 
 def test_limited_resets_are_said_and_nothing_open_is_missed(hosts: Hosts) -> None:
     hosts.behave(resets=500)
     asked = Asked(hosts, block(hosts.address, range(1, 5001)))
-    assert asked.ports(OPEN) == {22, 80, 703}
-    assert asked.count(REFUSED) + asked.count(TIMEOUT) == 4997
+    assert asked.ports(plan.OPEN) == {22, 80, 703}
+    assert asked.count(plan.REFUSED) + asked.count(plan.TIMEOUT) == 4997
 
 
-@pytest.mark.parametrize(("kind", "outcome"), [("wrong", TIMEOUT), ("right", OPEN)])
+@pytest.mark.parametrize(("kind", "outcome"), [("wrong", plan.TIMEOUT), ("right", plan.OPEN)])
 def test_forged_answers_with_wrong_cookies_open_nothing(hosts: Hosts, kind: str, outcome: int) -> None:
     hosts.behave(silent=True)
     forger = hosts.on_the_peer([sys.executable, "-c", FORGER, kind], stdout=subprocess.PIPE)
@@ -187,7 +177,7 @@ def test_forged_answers_with_wrong_cookies_open_nothing(hosts: Hosts, kind: str,
         assert forger.stdout.readline() == "ready\n"
         asked = Asked(hosts, block(hosts.address, range(60, 120)), Settings(patience=0.1))
         assert asked.ports(outcome) - {80} == set(range(60, 120)) - {80}
-        assert asked.ports(OPEN) >= {80}
+        assert asked.ports(plan.OPEN) >= {80}
     finally:
         forger.kill()
 
@@ -197,14 +187,18 @@ def test_own_addresses_and_loopback_are_asked_too(hosts: Hosts) -> None:
     with hosts.inside(), socket.create_server(("::", 4711), family=socket.AF_INET6, dualstack_ipv6=True):
         for address in ("127.0.0.1", "10.66.0.1", "::1", "fd66::1", "fe80::1%scan0"):
             asked = Asked(hosts, block(address, range(4700, 4720)))
-            assert (asked.ports(OPEN), asked.count(REFUSED)) == ({4711}, 19), address
+            assert (asked.ports(plan.OPEN), asked.count(plan.REFUSED)) == ({4711}, 19), address
 
 
 def test_neighbours_routes_and_own_addresses_may_be_in_one_block(hosts: Hosts) -> None:
     hosts.behave()
     asked = Asked(hosts, block(["10.66.0.0/30", "10.67.3.0/30", "127.9.0.1", "198.51.100.1"], (22, 23)))
     rows = [bytes(asked.outcomes[at : at + 2]) for at in range(0, len(asked.outcomes), 2)]
-    up, own, nobody = bytes((OPEN, REFUSED)), bytes((REFUSED, REFUSED)), bytes((UNREACHABLE, UNREACHABLE))
+    up, own, nobody = (
+        bytes((plan.OPEN, plan.REFUSED)),
+        bytes((plan.REFUSED, plan.REFUSED)),
+        bytes((plan.UNREACHABLE, plan.UNREACHABLE)),
+    )
     assert rows == [nobody, own, up, nobody, up, up, up, up, own, nobody]
     assert any("2 addresses do not answer on scan0" in note for note in asked.account.notes)
 
@@ -212,7 +206,7 @@ def test_neighbours_routes_and_own_addresses_may_be_in_one_block(hosts: Hosts) -
 def test_a_thousand_hosts_behind_a_router_are_all_told_right(hosts: Hosts) -> None:
     hosts.behave()
     asked = Asked(hosts, block("10.67.0.0/22", (21, 22, 80, 81)))
-    assert bytes(asked.outcomes) == bytes((REFUSED, OPEN, OPEN, REFUSED)) * 1024
+    assert bytes(asked.outcomes) == bytes((plan.REFUSED, plan.OPEN, plan.OPEN, plan.REFUSED)) * 1024
 
 
 def test_many_neighbours_are_found_though_the_kernel_would_not_keep_them(hosts: Hosts) -> None:
@@ -223,21 +217,23 @@ def test_many_neighbours_are_found_though_the_kernel_would_not_keep_them(hosts: 
         asked = Asked(hosts, block("10.67.240.0/22", (21, 23)))
     finally:
         subprocess.run(["ip", "-n", hosts.scanner, "route", "del", "10.67.240.0/22", "dev", "scan0"], check=True)
-    assert bytes(asked.outcomes) == bytes((REFUSED, REFUSED)) * 1024
+    assert bytes(asked.outcomes) == bytes((plan.REFUSED, plan.REFUSED)) * 1024
 
 
 def test_what_is_known_or_another_shards_is_not_asked(hosts: Hosts) -> None:
     hosts.behave()
-    known = {0: ELSEWHERE, 1: OPEN, 2: TIMEOUT, 3: REFUSED}
+    known = {0: plan.ELSEWHERE, 1: plan.OPEN, 2: plan.TIMEOUT, 3: plan.REFUSED}
     asked = Asked(hosts, block(hosts.address, range(20, 26)), known=known)
-    assert bytes(asked.outcomes) == bytes((ELSEWHERE, OPEN, TIMEOUT, REFUSED, REFUSED, REFUSED))
+    assert bytes(asked.outcomes) == bytes(
+        (plan.ELSEWHERE, plan.OPEN, plan.TIMEOUT, plan.REFUSED, plan.REFUSED, plan.REFUSED)
+    )
     assert (asked.account.sent, asked.reports) == (2, [])
 
 
 def test_a_fixed_rate_is_kept_to(hosts: Hosts) -> None:
     hosts.behave()
     asked = Asked(hosts, block(hosts.address, range(1, 401)), Settings(rate=1000))
-    assert asked.ports(OPEN) == {22, 80}
+    assert asked.ports(plan.OPEN) == {22, 80}
     assert asked.account.took >= 0.35
     assert asked.ticks
     assert all(0 < tick.sent <= 400 for tick in asked.ticks)
@@ -247,8 +243,8 @@ def test_what_the_budget_leaves_no_time_for_stays_unasked(hosts: Hosts) -> None:
     hosts.behave()
     asked = Asked(hosts, block(hosts.address, range(1, 2001)), Settings(rate=1000, budget=0.3))
     assert 0 < asked.account.sent < 2000
-    assert asked.count(UNASKED) >= 2000 - asked.account.sent
-    assert asked.count(TIMEOUT) == 0
+    assert asked.count(plan.UNASKED) >= 2000 - asked.account.sent
+    assert asked.count(plan.TIMEOUT) == 0
 
 
 def test_an_interrupted_run_leaves_what_it_has_found(hosts: Hosts) -> None:
@@ -260,9 +256,9 @@ def test_an_interrupted_run_leaves_what_it_has_found(hosts: Hosts) -> None:
 
     with hosts.inside(), pytest.raises(KeyboardInterrupt):
         Syn().run(block(hosts.address, range(1, 5001)), outcomes, Settings(rate=2000), lambda *_: None, interrupt)
-    assert 0 < outcomes.count(REFUSED) < 5000
-    assert outcomes.count(UNASKED) > 0
-    assert outcomes.count(TIMEOUT) == 0
+    assert 0 < outcomes.count(plan.REFUSED) < 5000
+    assert outcomes.count(plan.UNASKED) > 0
+    assert outcomes.count(plan.TIMEOUT) == 0
 
 
 def test_no_packet_socket_is_left_behind(hosts: Hosts) -> None:
@@ -276,7 +272,7 @@ def test_no_packet_socket_is_left_behind(hosts: Hosts) -> None:
 def test_the_round_trip_time_of_a_slow_way_is_measured_and_waited_for() -> None:
     with Hosts(tcp=(22, 703), delay=0.05) as slow:
         asked = Asked(slow, block(slow.address, range(1, 1001)))
-    assert (asked.ports(OPEN), asked.count(REFUSED)) == ({22, 703}, 998)
+    assert (asked.ports(plan.OPEN), asked.count(plan.REFUSED)) == ({22, 703}, 998)
     assert asked.account.rtt >= 0.1
 
 
@@ -286,6 +282,14 @@ def test_it_says_why_it_cannot_be_used_without_the_right(hosts: Hosts) -> None:
     code = "from portlore.scan.syn import why_not; print(why_not())"
     done = hosts.run(["setpriv", "--bounding-set", "-net_raw", sys.executable, "-c", code])
     assert done.stdout == "raw packets need root or CAP_NET_RAW\n", done.stderr
+
+
+def test_the_right_that_lacks_is_named_before_a_library_that_lacks_too(hosts: Hosts) -> None:
+    code = "import importlib.util as found; found.find_spec = lambda name: None\n"
+    code += "from portlore.scan.syn import why_not; print(why_not())"
+    without = ["setpriv", "--bounding-set", "-net_raw"]
+    said = [hosts.run([*rights, sys.executable, "-c", code]).stdout for rights in (without, [])]
+    assert said == ["raw packets need root or CAP_NET_RAW\n", "NumPy is not installed\n"]
 
 
 def test_an_interface_that_is_not_there_is_named(hosts: Hosts) -> None:

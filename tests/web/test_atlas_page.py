@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from atlas_map import DRAWN, Atlas, serving, until
+from atlas_map import DRAWN, Atlas, until
 
 import portlore
 from portlore.atlas.layers import LAYERS, PAINTED
@@ -23,18 +22,6 @@ pytestmark = pytest.mark.browser
 
 STILL = [("light", "atlas.png"), ("dark", "atlas-dark.png")]
 DAYS = days_of(portlore.load().registry)
-
-
-@pytest.fixture(scope="module")
-def served(command: list[str]) -> Iterator[Atlas]:
-    with serving(command) as atlas:
-        yield atlas
-
-
-@pytest.fixture
-def atlas(served: Atlas) -> Iterator[Atlas]:
-    yield served
-    served.finish()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from atlas_map import Atlas, serving
+from atlas_map import Atlas
 from scanned import BAD_SCANS, SCANS
 
 from portlore.atlas.layers import LAYERS
@@ -34,18 +33,6 @@ HOSTILE = {  # what a file begins with, what it goes on with, how often; what is
     "rows": (("", '{"port": 1, "transport": "tcp", "outcome": "open"}\n', 300 << 10), "Open ports read: 1"),
     "laughs": ((f"<!DOCTYPE nmaprun [{LAUGHS}]><nmaprun>&l11;</nmaprun>", "", 0), UNREAD),
 }
-
-
-@pytest.fixture(scope="module")
-def served(command: list[str]) -> Iterator[Atlas]:
-    with serving(command) as atlas:
-        yield atlas
-
-
-@pytest.fixture
-def atlas(served: Atlas) -> Iterator[Atlas]:
-    yield served
-    served.finish()
 
 
 def test_the_browser_reads_every_form_of_scan_as_the_command_does(atlas: Atlas) -> None:

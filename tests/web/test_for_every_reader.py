@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from readers import Readers, reading, until
+from readers import Readers, until
 
 pytestmark = pytest.mark.browser
 
@@ -45,18 +44,6 @@ STOP = """() => {
 }"""
 MOVING = """() => document.getAnimations().length
   + Number(getComputedStyle(document.documentElement).scrollBehavior === "smooth")"""
-
-
-@pytest.fixture(scope="module")
-def served(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
-    with reading(command, tmp_path_factory.mktemp("site")) as readers:
-        yield readers
-
-
-@pytest.fixture
-def readers(served: Readers) -> Iterator[Readers]:
-    yield served
-    served.finish()
 
 
 def test_every_kind_of_page_is_looked_at(served: Readers) -> None:

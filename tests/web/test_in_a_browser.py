@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from readers import Readers, reading, until
+from readers import Readers, until
 
 pytestmark = pytest.mark.browser
 
@@ -24,18 +23,6 @@ EVERY_KIND = (
     "/en/", "/en/ports/703", "/bn/ports/8080", "/ug/ranges/600-1023", "/ja/services/ssh", "/de/search?q=printer",
     "/ar/changes", "/fr/ghosts", "/zh/about", "/hi/atlas", "/ru/ports/70000", "/api/v1/docs",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def served(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
-    with reading(command, tmp_path_factory.mktemp("site")) as readers:
-        yield readers
-
-
-@pytest.fixture
-def readers(served: Readers) -> Iterator[Readers]:
-    yield served
-    served.finish()
 
 
 def searching(page: Any, words: str) -> list[str]:

@@ -1,8 +1,9 @@
 """Which packets count: ``tcp port 703 and not host 10.0.0.1``, held against decoded headers. Pure; needs NumPy.
 
 The words are those of pcap-filter(7), as far as they go: ``host ADDRESS``, ``net ADDRESS/BITS``, ``port N``,
-``portrange N-M``, each with ``src`` or ``dst`` before it; ``tcp`` ``udp`` ``sctp`` ``icmp`` ``icmp6`` ``ip`` ``ip6``
-``arp``; ``ether proto N``; ``not``, ``and`` (which may be left out), ``or``, brackets.
+``portrange N-M``, each with ``src`` or ``dst`` before it, and a protocol before that; ``tcp`` ``udp`` ``sctp`` ``icmp``
+``icmp6`` ``ip`` ``ip6`` ``arp``; ``ether proto N``; ``not``, ``and`` (which may be left out), ``or``, brackets. As
+there, ``not tcp port 22`` is not (tcp and port 22), and ``or`` binds as tightly as ``and``: from left to right.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132, "dccp": 33, "icmp": 1, "icmp6": 58, "igmp": 2}
 ETHERTYPES = {"ip": IP4, "ip6": IP6, "arp": 0x0806}
+BOTH, EITHER = ("and", "&&"), ("or", "||")
+BINDING = (*BOTH, *EITHER)
+ENDS = ("src", "dst", "port", "portrange", "host", "net")
 DEEPEST = 50
 DO = "write one such as `tcp port 703 and not host 10.0.0.1`"
 HIGH = (1 << 64) - 1
@@ -60,19 +64,13 @@ class _Parser:
         return self._words[self.at] if self.at < len(self._words) else ""
 
     def either(self, depth: int) -> Filter:
-        found = [self._both(depth)]
-        while self._peek() in ("or", "||"):
-            self.at += 1
-            found.append(self._both(depth))
-        return found[0] if len(found) == 1 else lambda decoded: np.any([one(decoded) for one in found], axis=0)
-
-    def _both(self, depth: int) -> Filter:
-        found = [self._one(depth)]
-        while self._peek() not in ("", "or", "||", ")"):
-            if self._peek() in ("and", "&&"):
+        first = self._one(depth)
+        more: list[tuple[bool, Filter]] = []
+        while (word := self._peek()) not in ("", ")"):
+            if word in BINDING:
                 self.at += 1
-            found.append(self._one(depth))
-        return found[0] if len(found) == 1 else lambda decoded: np.all([one(decoded) for one in found], axis=0)
+            more.append((word not in EITHER, self._one(depth)))
+        return _bound(first, more) if more else first
 
     def _one(self, depth: int) -> Filter:
         if depth > DEEPEST:
@@ -83,18 +81,19 @@ class _Parser:
             return lambda decoded: ~inner(decoded)
         if word == "(":
             inner = self.either(depth + 1)
-            if self._next() != ")":
+            if self._peek() != ")":
                 raise self.wrong("a bracket is not closed")
+            self.at += 1
             return inner
-        if word in PROTOCOLS:
-            number = PROTOCOLS[word]
-            return lambda decoded: (decoded.protocol == number) & (decoded.family < FRAME) & (decoded.family > 0)
-        if word in ETHERTYPES:
-            kind = ETHERTYPES[word]
-            return lambda decoded: decoded.ethertype == kind
         if word == "ether" and self._next() == "proto":
             kind = self._number(self._next(), 0xFFFF)
             return lambda decoded: decoded.ethertype == kind
+        if word not in PROTOCOLS and word not in ETHERTYPES:
+            return self._ends(word)
+        of = _protocol(word)
+        return _bound(of, [(True, self._ends(self._next()))]) if self._peek() in ENDS else of
+
+    def _ends(self, word: str) -> Filter:
         sides = (True, True)
         if word in ("src", "dst"):
             sides, word = (word == "src", word == "dst"), self._next()
@@ -134,6 +133,26 @@ class _Parser:
         if len(address) == 4:
             return _hosts(FOUR, (number, 0), (mask, 0), sides)
         return _hosts(SIX, (number >> 64, number & HIGH), (mask >> 64, mask & HIGH), sides)
+
+
+def _bound(first: Filter, more: list[tuple[bool, Filter]]) -> Filter:
+    """Filters from left to right; with each, whether both have to fit or one will do."""
+
+    def fits(decoded: Decoded) -> Mask:
+        found = first(decoded)
+        for both, other in more:
+            found = found & other(decoded) if both else found | other(decoded)
+        return found
+
+    return fits
+
+
+def _protocol(word: str) -> Filter:
+    if word in ETHERTYPES:
+        kind = ETHERTYPES[word]
+        return lambda decoded: decoded.ethertype == kind
+    number = PROTOCOLS[word]
+    return lambda decoded: (decoded.protocol == number) & (decoded.family < FRAME) & (decoded.family > 0)
 
 
 def _ports(span: tuple[int, int], sides: tuple[bool, bool]) -> Filter:

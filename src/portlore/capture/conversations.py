@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 ASKED, ANSWERED = 64, 128  # of a side's flags, in place of ECE and CWR: a SYN without ACK, and one with it
 EPHEMERAL = 32_768  # from here on systems take the ports of clients: Linux; others from 49152 (RFC 6335 section 6)
 MOST = 100_000  # conversations
-MOST_HELD = 1 << 26  # bytes of payload, of all conversations; beyond it a side has FEW
+MOST_HELD = 1 << 26  # bytes of payload and of what holds it, of all conversations; beyond it a side has FEW
+HOLDING = 100  # bytes that a piece costs beside what it says
 FEW = 256
 TRIES = {TCP: 40, UDP: 3}  # packets with payload of a side that are looked at
 FACTORS = tuple(np.uint64(number) for number in (
@@ -223,7 +224,7 @@ class Conversations:
             if self._held > MOST_HELD:
                 self.short_of_room, most = True, FEW
             took, ended = kept.add(batch.data, start, size, sequence, flags, most)
-            self._held += took
+            self._held += took + HOLDING * (took > 0)
             left[number][row] = 0 if ended else left[number][row] - (size > 0)
 
     def gather(self, registered: Callable[[str, int], bool]) -> list[Conversation]:

@@ -1,5 +1,7 @@
 """Headers of many packets at once, as NumPy arrays: links, IPv4, IPv6, TCP, UDP, SCTP, DCCP. Pure; needs NumPy.
 
+What is within VLAN tags, MPLS labels, PPPoE, GRE and IP in IP counts, not what carries it: ports are in there.
+
 A packet is where it lies in the bytes that were read: nothing is copied but the headers. Every length a packet tells
 is held against how much of it was captured, so that no header can point outside it.
 """
@@ -24,10 +26,16 @@ PAD = 64  # bytes beyond the last packet that can be read (and mean nothing): th
 # Link types of https://www.tcpdump.org/linktypes.html
 NULL, ETHERNET, LOOP, SLL, SLL2 = 0, 1, 108, 113, 276
 RAW_LINKS = (12, 14, 101, 228, 229)  # begin with the IP header
+COOKED = 1 << 16  # and an EtherType: begin with that one's header, as the kernel hands packets over; of no file
 LINKS = (NULL, ETHERNET, LOOP, SLL, SLL2, *RAW_LINKS)
 IP4, IP6 = 0x0800, 0x86DD  # EtherTypes
 VLANS = (0x8100, 0x88A8, 0x9100)  # IEEE 802.1Q, 802.1ad, and 802.1ad as it was before
-MOST_TAGS, MOST_EXTENSIONS = 8, 12
+MPLS = (0x8847, 0x8848)  # RFC 3032, RFC 5332
+PPPOE = 0x8864  # a session's (RFC 2516); its PPP protocols (RFC 1661):
+PPP_IP4, PPP_IP6 = 0x0021, 0x0057
+MOST_TAGS, MOST_EXTENSIONS, MOST_TUNNELS = 8, 12, 4
+IP4_WITHIN, IP6_WITHIN, GRE = 4, 41, 47  # IP protocol numbers: RFC 2003, RFC 4213, RFC 2784 with RFC 2890
+GRE_OPTIONS = (0x8000, 0x2000, 0x1000)  # flags of a checksum, a key, a sequence number: four bytes each
 FAMILY_IP6 = (24, 28, 30, 10)  # AF_INET6 of the systems that write LINKTYPE_NULL
 SNAP = 0xAAAA_0300_0000  # LLC and SNAP heads with the EtherType after them (RFC 1042)
 TCP, UDP, DCCP, SCTP, UDPLITE = 6, 17, 33, 132, 136  # IP protocol numbers
@@ -119,8 +127,11 @@ def decode(batch: Batch, frames: tuple[int, ...] = ()) -> Decoded:
     for kind in frames:
         _frames(batch, found, network, end, kind)
     protocol, place, stop = np.full(len(end), -1, np.int64), network.copy(), end.copy()
-    _ip4(data, found, network, end, protocol, place, stop)
-    _ip6(data, found, network, end, protocol, place, stop)
+    _ip(data, found, network, end, protocol, place, stop)
+    for _ in range(MOST_TUNNELS):
+        if not _tunnels(data, found, network, end, protocol, place, stop):
+            break
+        _ip(data, found, network, end, protocol, place, stop)
     found.protocol = np.where(found.outcome == FLOW, found.protocol, protocol)
     _ports(data, found, protocol, place, stop)
     return found
@@ -130,7 +141,10 @@ def _links(batch: Batch, found: Decoded, end: Numbers) -> Numbers:
     """Find each packet's EtherType and where its network header begins."""
     data, network = batch.data, batch.at.copy()
     kind: Numbers
-    for link in np.unique(batch.link).tolist():
+    cooked, readable = batch.link >= COOKED, np.isin(batch.link, LINKS)
+    found.ethertype[cooked] = batch.link[cooked] - COOKED
+    found.outcome[~(cooked | readable)] = UNKNOWN_LINK
+    for link in np.unique(batch.link[readable]).tolist():
         one: Any = slice(None) if (batch.link == link).all() else np.flatnonzero(batch.link == link)
         at: Numbers = batch.at[one]
         if link == ETHERNET:
@@ -143,15 +157,13 @@ def _links(batch: Batch, found: Decoded, end: Numbers) -> Numbers:
             little = numbers(data, at, "<u4")
             family = np.where(little < 1 << 16, little, numbers(data, at, ">u4"))
             kind, size = np.where(family == 2, IP4, np.where(np.isin(family, FAMILY_IP6), IP6, -1)), 4
-        elif link in RAW_LINKS:
+        else:
             version = numbers(data, at, "u1") >> 4
             kind, size = np.where(version == 4, IP4, np.where(version == 6, IP6, -1)), 0
-        else:
-            found.outcome[one] = UNKNOWN_LINK
-            continue
         network[one] += size
         found.ethertype[one] = kind
     _unwrap(data, found, network, batch.link == ETHERNET)
+    _labels(data, found.ethertype, network)
     known = found.outcome != UNKNOWN_LINK
     found.outcome[known & (network > end)] = BROKEN
     return network
@@ -170,9 +182,53 @@ def _unwrap(data: bytes, found: Decoded, network: Numbers, ethernet: NDArray[np.
     for _ in range(MOST_TAGS):
         tagged = np.flatnonzero((kinds == VLANS[0]) | (kinds == VLANS[1]) | (kinds == VLANS[2]))
         if not tagged.size:
-            return
+            break
         kinds[tagged] = numbers(data, network[tagged] + 2, ">u2")
         network[tagged] += 4
+
+
+def _labels(data: bytes, kinds: Numbers, network: Numbers) -> None:
+    """Go past MPLS labels and PPPoE to IP; where something else is behind them, they stay what they are."""
+    mine = np.flatnonzero((kinds == MPLS[0]) | (kinds == MPLS[1]))
+    if mine.size:
+        at, ended = network[mine], np.zeros(len(mine), bool)
+        for _ in range(MOST_TAGS):
+            last = numbers(data, at, ">u4") >> 8 & 1 == 1
+            at += np.where(ended, 0, 4)
+            ended |= last
+        version = np.where(ended, numbers(data, at, "u1") >> 4, 0)
+        _to_ip(kinds, network, mine, at, np.where(version == 4, IP4, np.where(version == 6, IP6, -1)))
+    mine = np.flatnonzero(kinds == PPPOE)
+    if mine.size:
+        inner = numbers(data, network[mine] + 6, ">u2")
+        kind = np.where(inner == PPP_IP4, IP4, np.where(inner == PPP_IP6, IP6, -1))
+        _to_ip(kinds, network, mine, network[mine] + 8, kind)
+
+
+def _to_ip(kinds: Numbers, network: Numbers, mine: Numbers, at: Numbers, kind: Numbers) -> None:
+    is_ip = (kind == IP4) | (kind == IP6)
+    kinds[mine[is_ip]], network[mine[is_ip]] = kind[is_ip], at[is_ip]
+
+
+def _tunnels(
+    data: bytes, found: Decoded, network: Numbers, end: Numbers, protocol: Numbers, place: Numbers, stop: Numbers
+) -> bool:
+    """Go into IP within IP and GRE; whether there was any to go into."""
+    carries = (protocol == IP4_WITHIN) | (protocol == IP6_WITHIN) | (protocol == GRE)
+    mine = np.flatnonzero(carries & (found.outcome == NO_PORTS))
+    if not mine.size:
+        return False
+    at, outer = place[mine], protocol[mine]
+    flags, named = numbers(data, at, ">u2"), numbers(data, at + 2, ">u2")
+    size = 4 + 4 * sum((flags & flag != 0).astype(np.int64) for flag in GRE_OPTIONS)
+    of_gre = np.where(flags & 0x4007 == 0, named, -1)  # no routing (RFC 1701), version 0
+    kind = np.where(outer == GRE, of_gre, np.where(outer == IP4_WITHIN, IP4, IP6))
+    inside = np.isin(kind, (IP4, IP6)) & ((outer != GRE) | (at + 4 <= stop[mine]))
+    mine = mine[inside]
+    found.ethertype[mine], found.outcome[mine] = kind[inside], NOT_IP
+    network[mine] = (at + np.where(outer == GRE, size, 0))[inside]
+    end[mine] = stop[mine]
+    return bool(mine.size)
 
 
 def _frames(batch: Batch, found: Decoded, network: Numbers, end: Numbers, kind: int) -> None:
@@ -186,6 +242,11 @@ def _frames(batch: Batch, found: Decoded, network: Numbers, end: Numbers, kind: 
     found.outcome[mine], found.family[mine], found.protocol[mine] = FLOW, FRAME, kind
     found.start[mine] = network[mine]
     found.size[mine] = end[mine] - network[mine]
+
+
+def _ip(*places: Any) -> None:
+    _ip4(*places)
+    _ip6(*places)
 
 
 def _ip4(
@@ -204,6 +265,7 @@ def _ip4(
     stop[mine] = np.where(length == 0, limit, np.minimum(at + length, limit))  # 0: cut by the card (offload)
     found.family[mine] = FOUR
     found.source[mine], found.target[mine] = head["source"], head["target"]
+    found.source_low[mine] = found.target_low[mine] = 0  # an IPv6 header may have been around it
 
 
 def _ip6(

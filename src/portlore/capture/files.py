@@ -7,17 +7,17 @@ https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcap/ and draft-ietf-opsawg-p
 
 from __future__ import annotations
 
-import gzip
 import os
+import stat
 import sys
-import zlib
 from contextlib import suppress
 from struct import Struct
 
 import numpy as np
 
 from portlore.capture.decoding import LINKS, PAD, Batch, rows
-from portlore.errors import HostError, ParseError
+from portlore.capture.unpacking import GZIP, Damaged, Plain, Unpacked, packed_by
+from portlore.errors import HostError, InputError, ParseError
 from portlore.value import Value
 
 TYPE_CHECKING = False
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from portlore.capture.decoding import Numbers
 
 LONGEST_HEAD = 28  # bytes of the shortest section
+LONGEST_MAGIC = 6  # bytes by which forms of files are told apart
 PIECE = 1 << 24  # bytes read at once
 WIDE_PIPE = 1 << 20  # bytes: what anybody may have on Linux
 LONGEST = 1 << 18  # bytes of a packet: what libpcap takes for the longest
@@ -38,7 +39,6 @@ PCAP = {  # the first four bytes: byte order, parts of a second
 }  # fmt: skip
 SECTION, INTERFACE, OLD_PACKET, SIMPLE, STATISTICS, ENHANCED = 0x0A0D0D0A, 1, 2, 3, 5, 6
 PCAPNG = SECTION.to_bytes(4, "big")
-GZIP = b"\x1f\x8b"
 _NOTHING = bytes(PAD)
 ORDERS = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 END_OF_OPTIONS, RESOLUTION, OFFSET, DROPPED = 0, 9, 14, 5
@@ -68,28 +68,34 @@ class File:
         self._place, self._number = 0, 0  # of the byte after the last whole record; of packets so far
         self._rest = _NOTHING  # what is in hand, and PAD bytes
         self._ended, self._piped = False, path == "-"  # of a pipe, what is there is looked at, be it little
+        self._senseless, self._senseless_note = 0, (0, 0)
+        self._lost: dict[int, int] = {}  # packets, by interface
         self._file, self._stream = self._open()
 
-    def _open(self) -> tuple[BinaryIO, BinaryIO]:
+    def _open(self) -> tuple[BinaryIO, Plain | Unpacked]:
         asked = f"portlore capture {self.name}"
         if self.name == "-":
             file: BinaryIO = sys.stdin.buffer
-            _widen(file)
         else:
             try:
                 file = open(self.name, "rb")  # noqa: SIM115, PTH123
-                self.size = os.fstat(file.fileno()).st_size
+                about = os.fstat(file.fileno())
             except OSError as error:
                 raise HostError(asked, error.strerror or str(error), "name a file that can be read") from None
-        head = b""
-        while len(head) < 4 and (more := file.read(4 - len(head))):
-            head += more
-        self._rest = head + _NOTHING
-        if head[:2] != GZIP:
-            return file, file
-        unpacked = gzip.GzipFile(fileobj=_Behind(file, head))  # type: ignore[call-overload]
-        self._rest = _NOTHING
-        return file, unpacked
+            self._piped = not stat.S_ISREG(about.st_mode)
+            self.size = 0 if self._piped else about.st_size
+        if self._piped:
+            _widen(file)
+        try:
+            head = file.read(LONGEST_MAGIC)
+        except OSError as error:
+            raise HostError(asked, error.strerror or str(error), "name a file that can be read") from None
+        if program := packed_by(head):
+            file.close()
+            do = f"unpack it first: `{program} -dc FILE | portlore capture -`"
+            raise InputError(asked, f"it is packed by {program}", do)
+        plain = Plain(file, head)
+        return file, Unpacked(plain) if head[:2] == GZIP else plain
 
     def close(self) -> None:
         """Let go of the file."""
@@ -120,8 +126,8 @@ class File:
         parts = [self._rest[:have]]
         while have < least and not self._ended:
             try:
-                more = self._stream.read1(PIECE) if self._piped else self._stream.read(PIECE)  # type: ignore[attr-defined]
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                more = self._stream.read(PIECE, some=self._piped)
+            except Damaged as error:
                 self.notes.append(f"the compression is damaged ({error}): what follows was not read")
                 more = b""
             except OSError as error:
@@ -189,27 +195,26 @@ class File:
 
     def _pcapng(self) -> Iterator[Batch]:
         interfaces: list[Interface] = []
-        order = ORDERS.get(self._rest[8:12], "")
+        order = "<"
         while True:
-            data, at = self._rest, 0
+            data, at, wrong, count = self._rest, 0, "", 0
             last = self._have - 12
-            places: list[int] = []
-            pair = Struct(f"{order or '<'}II").unpack_from
-            wrong = ""
+            places: list[int] = []  # of the section's packets
+            found: list[Batch] = []  # of the sections before
+            pair = Struct(f"{order}II").unpack_from
             while at <= last:
                 kind, size = pair(data, at)
                 if kind == SECTION:  # reads the same in both orders; another section may have the other order
+                    if places:
+                        found.append(self._of_pcapng(data, places, order, interfaces))
+                        places, count = [], count + len(places)
                     fresh = ORDERS.get(data[at + 8 : at + 12], "")
                     if not fresh:
                         wrong = "a section without a byte order"
                         break
-                    if fresh != order or (interfaces and places):  # what is gathered belongs to the section before
-                        if places:
-                            break
-                        order, interfaces = fresh, []
-                        pair = Struct(f"{order}II").unpack_from
-                        kind, size = pair(data, at)
-                    interfaces = []
+                    order, interfaces, self._lost = fresh, [], {}
+                    pair = Struct(f"{order}II").unpack_from
+                    kind, size = pair(data, at)
                 if size < 12 or size % 4 or size > LONGEST_OTHER:
                     wrong = f"a block is said to have {size:,} bytes"
                     break
@@ -222,42 +227,39 @@ class File:
                         wrong = "an interface that cannot be"
                         break
                     interfaces.append(_interface(data[at + 8 : at + size - 4], order))
-                elif kind == STATISTICS:
-                    self.dropped += _dropped(data[at + 8 : at + size - 4], order)
+                elif kind == STATISTICS and size >= 24:
+                    self._count_dropped(data[at + 8 : at + size - 4], order)
                 at += size
-            batch = _of_pcapng(data, places, order, interfaces) if places else None
-            if batch is not None:
-                if len(batch.at) < len(places):
-                    count = len(places) - len(batch.at)
-                    self.notes.append(f"before byte {self._place + at:,}: {count:,} packet blocks make no sense")
-                yield batch
-            self._advance(at, len(places))
+            if places:
+                found.append(self._of_pcapng(data, places, order, interfaces))
+            if found:
+                yield _joined(found)
+            self._advance(at, count + len(places))
             if wrong:
                 self._stop(0, wrong)
                 return
-            again = at and self._have >= 12 and not self._is_short(order)
-            if not again and not self._fill(self._have + (1 if self._piped else PIECE)):
+            if not self._fill(self._have + (1 if self._piped else PIECE)):
                 self._cut()
                 return
 
-    def _is_short(self, order: str) -> bool:
-        """Whether the next block is not whole yet."""
-        size: int = Struct(f"{order}I").unpack_from(self._rest, 4)[0]
-        return self._rest[:4] != PCAPNG and size > self._have
+    def _of_pcapng(self, data: bytes, places: list[int], order: str, interfaces: list[Interface]) -> Batch:
+        batch = _of_pcapng(data, places, order, interfaces)
+        if missing := len(places) - len(batch.at):
+            if not self._senseless:
+                self._senseless_note = len(self.notes), self._place + places[0]
+                self.notes.append("")
+            self._senseless += missing
+            number, place = self._senseless_note
+            self.notes[number] = f"{self._senseless:,} packet blocks make no sense, all after byte {place:,}"
+        return batch
 
-
-class _Behind:
-    """A file whose first bytes were read already."""
-
-    def __init__(self, file: BinaryIO, head: bytes) -> None:
-        self._file, self._head = file, head
-
-    def read(self, size: int = -1) -> bytes:
-        if not self._head:
-            return self._file.read(size)
-        end = len(self._head) if size < 0 else size
-        head, self._head = self._head[:end], self._head[end:]
-        return head
+    def _count_dropped(self, body: bytes, order: str) -> None:
+        """What an interface says it missed, from its beginning until then (of pcapng, section 4.6)."""
+        number, lost = Struct(f"{order}I").unpack_from(body)[0], _dropped(body, order)
+        more = lost - self._lost.get(number, 0)
+        if more > 0 and number < MOST_INTERFACES:
+            self.dropped += more
+            self._lost[number] = lost
 
 
 def _widen(file: BinaryIO) -> None:
@@ -322,3 +324,11 @@ def _of_pcapng(data: bytes, places: list[int], order: str, interfaces: list[Inte
     whole = Batch(data, at + begin, captured, np.maximum(length, captured), np.where(simple, 0.0, time), link)
     right = known & (captured <= room)
     return whole if right.all() else whole.part(right)
+
+
+def _joined(found: list[Batch]) -> Batch:
+    """Batches of the same bytes as one."""
+    if len(found) == 1:
+        return found[0]
+    fields = ("at", "captured", "length", "time", "link")
+    return Batch(found[0].data, *(np.concatenate([getattr(one, field) for one in found]) for field in fields))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from portlore.capture.decoding import decode
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Self
+    from typing import Any, Self
 
     from portlore.capture.choosing import Filter
     from portlore.capture.decoding import Batch
@@ -49,21 +50,21 @@ def run(
 
 
 class _Stoppable:
-    """Ctrl-C ends the waiting for packets at once, and never the counting of a batch in its middle."""
+    """Ctrl-C and SIGTERM end the waiting for packets at once, and never the counting of a batch in its middle."""
 
     def __init__(self) -> None:
         self.asked = self._waiting = False
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        try:
-            self._before = signal.signal(signal.SIGINT, self._stop)
-        except ValueError:  # not the main thread, which alone hears of it
-            self._before = None
+        with suppress(ValueError):  # not the main thread, which alone hears of them
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._stop)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _stop(self, number: int, frame: object) -> None:
         self.asked = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 SYN = 2
 MOST = 4096  # bytes of a side
 MOST_PIECES = 24
+FEW_PIECES = 4  # of a side that is to be brief
 MOST_DATAGRAMS = 3
 WRAP = 1 << 32
 
@@ -23,7 +24,7 @@ class Stream:
     def add(
         self, data: bytes, start: int, size: int, sequence: int, flags: int, most: int | None = None
     ) -> tuple[int, bool]:
-        """Take a packet; how many bytes were kept, and whether that is enough."""
+        """Take a packet; how many bytes were kept, and whether that is enough. ``most``: for a side to be brief."""
         if flags & SYN:
             sequence = (sequence + 1) % WRAP
             if not self.whole:
@@ -40,15 +41,16 @@ class Stream:
                 return 0, False
             self._move(sequence)
             far = 0
-        if far >= limit or len(self._kept) >= MOST_PIECES:
-            return 0, self._size >= limit or len(self._kept) >= MOST_PIECES
-        piece = data[start : start + min(size, limit - far)]
-        before = len(self._kept.get(far, b""))
-        if len(piece) <= before:
+        full = len(self._kept) >= (MOST_PIECES if most is None else FEW_PIECES)
+        if far >= limit or full:
+            return 0, full or self._size >= limit
+        before = self._kept.get(far, b"")
+        more = data[start + len(before) : start + min(size, limit - far)]
+        if not more:
             return 0, False
-        self._kept[far] = piece
-        self._size += len(piece) - before
-        return len(piece) - before, self._size >= limit
+        self._kept[far] = before + more  # what was said again otherwise is not what came first
+        self._size += len(more)
+        return len(more), self._size >= limit
 
     def _move(self, base: int) -> None:
         if self._base >= 0 and self._kept:

@@ -7,13 +7,17 @@ from portlore.errors import InputError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from portlore.capture.conversations import Conversations
+    from portlore.capture.decoding import Batch
     from portlore.capture.files import File
     from portlore.capture.interface import Listening
     from portlore.cli.output import Output
 
+MOST_NAMED = 8
+MOST_PACKETS = 99_999_999
 USAGE = "capture FILE | -i INTERFACE [--filter WORDS] [options]"
 DESCRIPTION = """\
 What packets show: conversations, the protocol of each by its content whatever the port, whether it belongs on that
@@ -32,13 +36,13 @@ before), tcp, udp, sctp, icmp, icmp6, ip, ip6, arp, ether proto N; and, or, not,
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What the command takes."""
-    from portlore.cli.parser import add_format, count, seconds
+    from portlore.cli.parser import add_format, seconds
 
     add = parser.add_argument
     add("file", nargs="?", metavar="FILE", help="a capture file, or - for stdin")
     add("-i", "--interface", metavar="NAME", help="listen there (any: everywhere); root, or CAP_NET_RAW")
     add("--filter", metavar="WORDS", help="count only these packets")
-    add("-n", "--count", type=count, default=0, metavar="N", help="end after so many packets")
+    add("-n", "--count", type=packets, default=0, metavar="N", help="end after so many packets")
     add("--duration", type=seconds, default=0.0, metavar="SECONDS", help="end after so long (-i)")
     add("--promiscuous", action="store_true", help="take what is for others too (-i)")
     add("--ports", metavar="PORTS", help="show only conversations with these: 703,8000-8010,http")
@@ -46,8 +50,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_format(parser)
 
 
+def packets(text: str) -> int:
+    """A positive number of packets, as an argument's type."""
+    from portlore.query import parse_limit
+
+    return parse_limit(text, MOST_PACKETS)
+
+
 def run(args: Namespace, output: Output) -> int:
-    """Show conversations; 1 when there are none to show, or ``--unexpected`` found any; 130 after Ctrl-C."""
+    """Show conversations; 1 when there are none to show, or ``--unexpected`` found any; 130 after Ctrl-C in a file."""
     if (args.file is None) == (args.interface is None):
         found = "a file and an interface" if args.file else "no file and no interface"
         raise InputError("portlore capture", found, "name a FILE, or an interface with -i")
@@ -103,13 +114,13 @@ def _listen(args: Namespace, output: Output, into: Conversations) -> tuple[str, 
     from portlore.capture.recognising import FGCP_ETHERTYPES
     from portlore.capture.running import run as count
 
-    chosen = parse_filter(args.filter) if args.filter else None
+    chosen = parse_filter(args.filter) if args.filter is not None else None
     source: File | Listening
     if args.interface:
         source = Listening(args.interface, promiscuous=args.promiscuous)
         until = time.monotonic() + args.duration if args.duration else None
-        batches = source.batches(until)
-        output.say(f"listening on {args.interface}{f' for {args.duration:g} s' if until else '; end with Ctrl-C'}")
+        words = f"listening on {args.interface}{f' for {args.duration:g} s' if until else '; end with Ctrl-C'}"
+        batches = _announced(lambda: output.say(words), source.batches(until))
     else:
         source = File(args.file)
         batches = source.batches()
@@ -126,12 +137,21 @@ def _listen(args: Namespace, output: Output, into: Conversations) -> tuple[str, 
 
     try:
         ended = count(batches, into, chosen=chosen, frames=FGCP_ETHERTYPES, count=args.count, tick=tick)
+        if isinstance(source, Listening) and ended == "interrupted":  # what came by then may not be handed over yet
+            last = source.batches(time.monotonic())
+            count(last, into, chosen=chosen, frames=FGCP_ETHERTYPES, count=args.count)
     finally:
         output.progress("")
         if isinstance(source, Listening):
             source.count_dropped()
         source.close()
     return ended, source
+
+
+def _announced(say: Callable[[], None], batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Batches, with a word before the first: once it is said, Ctrl-C ends the capture with what is known."""
+    say()
+    yield from batches
 
 
 def _summary(source: File | Listening, into: Conversations, seen: Any, ended: str) -> dict[str, Any]:
@@ -159,8 +179,15 @@ def _summary(source: File | Listening, into: Conversations, seen: Any, ended: st
         "unlisted": into.untold,
         "others": rest_of(into.without_ports, into.not_ip, into.fragments),
         "notes": notes,
-        "sentence": summarise(seen),
+        "sentence": summarise(seen) + _unanswered(seen),
     }
+
+
+def _unanswered(seen: Any) -> str:
+    """Ports whose protocol was recognised though nobody answered, which are not open for all that is known."""
+    ports = [f"{one.target.port}/{one.target.transport}" for one in seen if one.judgement and one.outcome != "open"]
+    named = ", ".join(dict.fromkeys(ports[:MOST_NAMED])) + (" …" if len(ports) > MOST_NAMED else "")
+    return f"; spoken to without an answer: {named}" if ports else ""
 
 
 def _write(args: Namespace, output: Output, many: Any, seen: Any, summary: dict[str, Any]) -> None:

@@ -24,12 +24,16 @@ PORT, TALKS, SIZE, WORD = 11, 7, 10, 12  # columns
 TOLD = ("program", "server name", "title", "function", "unit", "carries", "question", "name", "known by", "also")
 MOST_OTHERS = 8
 UNDECODED = {"malformed": "cut short or malformed", "unknown-link": "of unknown links"}
-HIDDEN = {"timeout": "conversations without an answer", "refused": "refused"}
+HIDDEN = {"timeout": ("conversation without an answer", "conversations without an answer"),
+          "refused": ("refused", "refused")}  # fmt: skip
+SPANS = ((86_400, 3, "days"), (3600, 3, "h"), (60, 3, "min"))  # a unit, from how many of it on
 UNJUDGED = ("·", ".", DIM)
 LOOK = ("→", ">", YELLOW)
 SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 LINKS = {0x0806: "ARP", 0x8035: "RARP", 0x88CC: "LLDP", 0x888E: "EAPOL", 0x8863: "PPPoE", 0x8864: "PPPoE",
-         0x8847: "MPLS", 0x8892: "0x8892 (PROFINET, or FortiGate sessions)", 0x9000: "loopback test",
+         0x8847: "MPLS", 0x8890: "0x8890 (FortiGate HA heartbeat)", 0x8891: "0x8891 (FortiGate HA traffic)",
+         0x8892: "0x8892 (PROFINET, or FortiGate sessions)", 0x8893: "0x8893 (FortiGate HA configuration)",
+         0x8848: "MPLS", 0x9000: "loopback test",
          -1: "not IP"}  # fmt: skip
 NUMBERS = {1: "ICMP", 2: "IGMP", 47: "GRE", 50: "ESP", 58: "ICMPv6", 89: "OSPF", 103: "PIM", 112: "VRRP"}
 
@@ -40,6 +44,14 @@ def size_text(size: int) -> str:
         if size >= unit:
             return f"{size / unit:.3g} {name}" if size < 999.5 * unit else f"{size / unit:,.0f} {name}"
     return f"{size} B"
+
+
+def span_text(seconds: float) -> str:
+    """How long something took, in three digits or so."""
+    for unit, least, name in SPANS:
+        if seconds >= least * unit:
+            return f"{seconds / unit:,.0f} {name}" if seconds >= 100 * unit else f"{seconds / unit:.3g} {name}"
+    return f"{seconds:.3g} s"
 
 
 def time_text(seconds: float) -> str:
@@ -149,7 +161,7 @@ class Page:
         begun = summary["begun"]
         told = f"{summary['packets']:,} packets, {size_text(summary['bytes'])}"
         if begun is not None:
-            told += f", {summary['last'] - begun:.3g} s from {time_text(begun)}"
+            told += f", {span_text(summary['last'] - begun)} from {time_text(begun)}"
         yield from self._style.bold(clean(str(summary["source"])))
         yield from self._style.paragraph(told, 0)
 
@@ -168,10 +180,12 @@ class Page:
         found, judgement, told = best.conversation, best.judgement, best.identification
         style = JUDGEMENT_STYLE[judgement.word] if judgement else UNJUDGED
         port = f"{found.ports[1]}/{found.transport}" if not found.ethertype else f"0x{found.ethertype:04x}"
-        what, rest = self._fit(protocol_text(told))
+        count = f"{len(group):,}"
+        wider = max(0, len(port) + 1 - PORT) + max(0, len(count) + 1 - TALKS)
+        what, rest = self._fit(protocol_text(told), self._what - wider)
         size = size_text(sum(sum(one.conversation.sizes) for one in group))
         word = self._style.paint(str(judgement.word), style[2]) if judgement else "by EtherType"
-        line = f"{port.ljust(PORT)}{what}{f'{len(group):,}'.rjust(TALKS - 1)} {size.rjust(SIZE - 1)} {word}"
+        line = f"{port.ljust(PORT - 1)} {what}{count.rjust(TALKS - 1)} {size.rjust(SIZE - 1)} {word}"
         yield f"{self._style.sign(style)} {line}"
         if rest:
             yield from self._style.paragraph(rest, 4)
@@ -220,7 +234,7 @@ class Page:
     def _tail(self, many: Sequence[Any], summary: dict[str, Any]) -> Iterator[str]:
         yield from self._style.paragraph(summary["sentence"], 0)
         hidden = Counter(str(one.outcome) for one in many if not _is_shown(one))
-        told = [f"{hidden[key]:,} {word}" for key, word in HIDDEN.items() if hidden[key]]
+        told = [f"{hidden[key]:,} {words[hidden[key] != 1]}" for key, words in HIDDEN.items() if hidden[key]]
         if told:
             yield from self._style.paragraph(f"not shown: {', '.join(told)}", 0)
         if summary["others"]:
@@ -238,13 +252,13 @@ class Page:
     def _ascii(self, text: str) -> str:
         return text if self._style.unicode else text.replace("…", "...")
 
-    def _fit(self, text: str) -> tuple[str, str]:
-        """Text in exactly its columns, the last one blank; and what there was no room for."""
+    def _fit(self, text: str, room: int) -> tuple[str, str]:
+        """Text in exactly so many columns, the last one blank; and what there was no room for."""
         plain = clean(text)
-        if columns_of(plain) < self._what:
-            return plain + " " * (self._what - columns_of(plain)), ""
-        first = (wrap(plain, self._what - 2) or [""])[0]
-        return f"{first}~" + " " * (self._what - columns_of(first) - 1), plain[len(first) :].strip()
+        if columns_of(plain) < room:
+            return plain + " " * (room - columns_of(plain)), ""
+        first = (wrap(plain, room - 2) or [""])[0]
+        return f"{first}~" + " " * (room - columns_of(first) - 1), plain[len(first) :].strip()
 
 
 def _is_shown(known: Any) -> bool:

@@ -6,6 +6,8 @@ An address is a (version, number) pair, version 4 or 6. Only whole dotted quads 
 
 from __future__ import annotations
 
+from portlore.listeners.addresses import text4, text6
+
 BITS = {4: 32, 6: 128}
 MOST = {4: (1 << 32) - 1, 6: (1 << 128) - 1}
 MAPPED = 0xFFFF << 32  # RFC 4291 section 2.5.5.2: ::ffff:0:0/96
@@ -66,17 +68,6 @@ def _groups(text: str, *, last: bool) -> list[int] | None:
 def format_address(version: int, number: int, zone: str = "") -> str:
     """The inverse of :func:`parse_address`, as RFC 5952 section 4 wants it, with the zone (RFC 4007 section 11)."""
     if version == 4:
-        return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-    if number >> 32 == 0xFFFF:
-        return f"::ffff:{format_address(4, number & 0xFFFFFFFF)}"
-    groups = [f"{number >> shift & 0xFFFF:x}" for shift in range(112, -1, -16)]
-    best, length, at = 0, 1, 0
-    while at < 8:
-        end = at
-        while end < 8 and groups[end] == "0":
-            end += 1
-        if end - at > length:
-            best, length = at, end - at
-        at = max(end, at + 1)
-    text = ":".join(groups) if length < 2 else f"{':'.join(groups[:best])}::{':'.join(groups[best + length :])}"
+        return text4(number.to_bytes(4, "big"))
+    text = text6(number.to_bytes(16, "big"))
     return f"{text}%{zone}" if zone else text

@@ -106,6 +106,9 @@ def is_scan(text: str) -> bool:
 def parse_results(text: str, where: str) -> Results:
     """The results in a text of any form; :class:`ParseError` says what is wrong with it."""
     text = text.removeprefix("\ufeff").strip()
+    if not text:  # NDJSON of a scan that found nothing looks like one that never ran
+        found = "it is empty, as after a scan that found nothing, failed or never ran"
+        raise ParseError(f"reading {where}", found, "write it with `portlore scan --json`, which tells them apart")
     try:
         if text.startswith("<"):
             return _of_xml(text)
@@ -118,8 +121,6 @@ def parse_results(text: str, where: str) -> Results:
 
 
 def _of_json(text: str) -> Results:
-    if not text:  # NDJSON of a scan that found nothing
-        return Results({}, {}, None)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

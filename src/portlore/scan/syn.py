@@ -16,20 +16,18 @@ BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def why_not() -> str:
-    """Why the engine cannot be used here; empty when it can."""
+    """Why the engine cannot be used here; empty when it can. What no installation mends comes first."""
     import importlib.util
 
     if not sys.platform.startswith("linux"):
         return "raw packets are for Linux only"
-    if importlib.util.find_spec("numpy") is None:
-        return "NumPy is not installed"
     from portlore.scan.link import let_go
 
     try:
         let_go(socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0))
     except OSError:
         return "raw packets need root or CAP_NET_RAW"
-    return ""
+    return "" if importlib.util.find_spec("numpy") is not None else "NumPy is not installed"
 
 
 class Syn:
