@@ -42,15 +42,20 @@ def domain(users: int) -> tuple[Domain, int]:
     return made, people.id
 
 
-def start(number: int, path: Path) -> tuple[subprocess.Popen[str], Path]:
+def start(number: int, path: Path, options: list[str]) -> tuple[subprocess.Popen[str], Path]:
     """A server at the address of a number, and its log."""
     log = path.with_suffix(".log")
-    words = ["netinfo", "serve", "--listen", f"127.0.0.{number + 1}", "--domain", f"{TAG}={path}"]
+    words = ["netinfo", "serve", "--listen", f"127.0.0.{number + 1}", "--domain", f"{TAG}={path}", *options]
     environment = {**os.environ, "PORTLORE_DATA": str(path.parent)}
     with log.open("w") as file:
         return subprocess.Popen(
             [sys.executable, "-m", "portlore", *words], stderr=file, env=environment, text=True
         ), log
+
+
+def own(path: Path, options: list[str]) -> list[str]:
+    """The options, and a key for each server, so that every clone has to be known by its own."""
+    return [*options, "--key", str(path.with_suffix(".pem"))]
 
 
 def wait(log: Path, pattern: str) -> re.Match[str]:
@@ -82,26 +87,35 @@ def main() -> int:
     if not args.inside:
         inside = ["sh", "-c", 'ip link set lo up; exec "$@"', "sh", sys.executable, *sys.argv, "--inside"]
         return subprocess.run(["unshare", "-n", *inside], check=False).returncode
-    running = []
+    for options, through in ((["--plain"], "in the clear"), ([], "through TLS 1.3")):
+        measure(args.users, args.writes, options, through)
+    return 0
+
+
+def measure(users: int, writes: int, options: list[str], through: str) -> None:
+    """Start, load, write, print."""
+    running: list[tuple[subprocess.Popen[str], Path]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
-            made, people = domain(args.users)
+            made, people = domain(users)
             with Store(str(folder / "m"), create=True) as store:
                 store.write_all(made)
-            running.append(start(0, folder / "m"))
+            running.append(start(0, folder / "m", own(folder / "m", options)))
             master, loads = line(0, running[0][1]), []
             for number in range(1, CLONES + 1):
                 make_clone(str(folder / f"c{number}"), Server("127.0.0.1", TAG.encode()), "m")
-                running.append(start(number, folder / f"c{number}"))
+                path = folder / f"c{number}"
+                running.append(start(number, path, own(path, options)))
                 wait(running[-1][1], "serving tag=")
                 began = time.monotonic()
-                wait(running[-1][1], "read all tag=")
+                found = wait(running[-1][1], "read all tag=.*channel=(tls|plain)")
+                assert found[1] == ("plain" if options else "tls")
                 loads.append(time.monotonic() - began)
             clones = [line(number, running[number][1]) for number in range(1, CLONES + 1)]
             time.sleep(2)  # the master has greeted them
             took = []
-            for number in range(args.writes):
+            for number in range(writes):
                 master.create(master.itself(NiId(people, 0)), properties([("name", [f"new{number}"])]))
                 began, wanted = time.monotonic(), checksum(master)
                 while any(checksum(one) != wanted for one in clones):
@@ -112,10 +126,10 @@ def main() -> int:
                 process.terminate()
             for process, _ in running:
                 process.wait()
-    print(f"{args.users:,} users into a clone, from its first line to all on disk: {max(loads):.2f} s at most")
-    print(f"a write at {CLONES} clones after its answer: median {sorted(took)[len(took) // 2] * 1000:.0f} ms, "
+    print(f"{through}:")
+    print(f"  {users:,} users into a clone, from its first line to all on disk: {max(loads):.2f} s at most")
+    print(f"  a write at {CLONES} clones after its answer: median {sorted(took)[len(took) // 2] * 1000:.0f} ms, "
           f"at most {max(took) * 1000:.0f} ms, of {len(took)}")  # fmt: skip
-    return 0
 
 
 if __name__ == "__main__":

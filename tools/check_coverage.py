@@ -48,7 +48,13 @@ PURE = (
         for name in (
             "values", "coding", "domain", "access", "procedures", "answering", "exchange", "descrypt", "dumping", "raw",
             "loading", "guests", "binder", "making", "tools/usages", "tools/helps", "tools/expressions",
-            "generations", "disk/findings", "disk/records", "disk/recovering", "disk/writing",
+            "generations", "replicating", "channel", "contents", "tuning",
+            "disk/findings", "disk/records", "disk/recovering", "disk/writing", "disk/stores", "disk/collection",
+            "disk/mending",
+            *(f"bridges/{one}" for one in (
+                "__init__", "changes", "dn", "dslocal", "etc", "from_ldap", "kinds", "ldap_messages", "ldif", "nodes",
+                "records", "residue", "schema", "special", "syntaxes", "table", "to_ldap",
+            )),
         )
     ),
 )  # fmt: skip

@@ -27,6 +27,30 @@ def write_whole(path: Path, data: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
+def write_new(path: str, data: bytes, mode: int) -> bool:
+    """Write a file that is not there yet, whole, with these rights from the beginning; whether it was not there."""
+    part = f"{path}.{os.getpid()}.part"
+    _remove(part)
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    finally:
+        _remove(part)
+    return True
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)  # noqa: PTH108
+    except FileNotFoundError:
+        pass
+
+
 def _sweep(path: Path) -> None:
     """Remove what writers that were killed have left beside a file, once it is too old to be anybody's work."""
     for left in path.parent.glob(f"{path.name}.*.part"):

@@ -85,7 +85,7 @@ class Machines:
         """Start the real server on a host, and wait for it; ``until``: also for that in its log."""
         folder = self._folder / f"{host}{time.monotonic_ns()}"
         folder.mkdir()
-        words = ["--listen", "0.0.0.0", *options]
+        words = ["--listen", "0.0.0.0", "--plain", *options]  # no original has a key in its domain
         for tag, domain in domains.items():
             with Store(str(folder / tag), create=True) as store:
                 store.write_all(domain)

@@ -92,7 +92,7 @@ class Server:
 
 @contextmanager
 def server(
-    path: Path, *options: str, port: str | None = "0", tag: str = "conv", before: Sequence[str] = ()
+    path: Path | str, *options: str, port: str | None = "0", tag: str = "conv", before: Sequence[str] = ()
 ) -> Iterator[Server]:
     """A server of one domain, started by the command; ``before``: words of a command that starts it in its turn."""
     words = [*before, *COMMAND, "serve", "--domain", f"{tag}={path}", "--listen", HOST, *options]

@@ -20,7 +20,7 @@ from netinfo.test_tools import NOBODY, use
 
 import portlore.netinfo
 from portlore.errors import NetInfoError, ProtocolError
-from portlore.netinfo import calling, client
+from portlore.netinfo import calling, client, hierarchy
 from portlore.netinfo.access import Caller
 from portlore.netinfo.answering import Policy, Service
 from portlore.netinfo.calling import FAILED
@@ -90,7 +90,7 @@ def test_domains_are_found_by_their_place_in_the_hierarchy(monkeypatch: pytest.M
             with client.open(where) as domain:
                 assert domain.tag == tag
         with client.open(".") as domain:
-            assert client.name_of(domain) == b"/sales"
+            assert hierarchy.name_of(domain) == b"/sales"
         with pytest.raises(NetInfoError) as refusal:
             client.open("/nosuch")
         assert refusal.value.status == NODIR
@@ -249,15 +249,15 @@ def test_reads_go_to_the_first_server_that_answers_and_writes_to_the_master(tmp_
         running["127.0.0.4"].line("bound=127.0.0.3/network")
         name = "/we\\\\ird"
         with client.open(name) as domain:
-            assert (where(domain), client.name_of(domain)) == (b"127.0.0.4", name.encode())
+            assert (where(domain), hierarchy.name_of(domain)) == (b"127.0.0.4", name.encode())
             new, _ = domain.create(domain.root(), (Property(b"name", (b"new",)),))
             assert where(domain) == b"127.0.0.5"
             assert domain.read(new).properties == (Property(b"name", (b"new",)),)
         with client.open(".") as domain:
-            assert (where(domain), client.name_of(domain)) == (b"local", b"/here")
+            assert (where(domain), hierarchy.name_of(domain)) == (b"local", b"/here")
         with client.open("..") as domain:
             assert where(domain) == b"network"
-            assert client.children_of(domain) == [(b"here", b"local"), (b"we\\ird", b"sales")]
+            assert hierarchy.children_of(domain) == [(b"here", b"local"), (b"we\\ird", b"sales")]
         assert use("niutil", "-create", name, "/niutil") == (0, b"", b"")
         assert use("niload", "group", name, stdin=b"g:*:1:\nh:*:2:\n") == (0, b"", b"")
         assert use("niload", "-r", "/raw", name, stdin=b"name = raw; CHILDREN = { name = c; }") == (0, b"", b"")
@@ -293,10 +293,10 @@ def test_reads_go_to_the_first_server_that_answers_and_writes_to_the_master(tmp_
 def test_a_parent_that_is_not_among_the_servers_of_its_domain_is_a_rogue() -> None:
     """SPEC 3.5; one on this machine may be listed by another address of it."""
     listed = [Place("10.77.0.3", b"network"), Place("10.77.0.4", b"network")]
-    assert client._rogue(Place("10.77.0.99", b"network"), listed)
-    assert not client._rogue(listed[1], listed)
-    assert not client._rogue(Place(HOST, b"network"), listed)
-    assert not client._rogue(Place("10.77.0.99", b"network"), ())
+    assert hierarchy._rogue(Place("10.77.0.99", b"network"), listed)
+    assert not hierarchy._rogue(listed[1], listed)
+    assert not hierarchy._rogue(Place(HOST, b"network"), listed)
+    assert not hierarchy._rogue(Place("10.77.0.99", b"network"), ())
 
 
 MASTERS: list[tuple[str, list[tuple[str, str, list[str]]]]] = [

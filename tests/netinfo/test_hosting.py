@@ -35,35 +35,45 @@ def reserved(kind):
         try:
             s.bind(("", port)); break
         except OSError: pass
-    s.settimeout(3)
     return s
-def udp(port, program, version, procedure, arguments=b"", to=None):
-    line = reserved(socket.SOCK_DGRAM)
-    line.sendto(encode_call(Call(7, program, version, procedure, NOBODY, NOBODY, arguments)), (to or where, port))
-    try: data, peer = line.recvfrom(9000)
-    except TimeoutError: return None
+def udp(port, program, version, procedure, arguments=b"", to=None, wait=20, known=b""):
+    # With ``known``, arguments that are answered: the first call has silence when it has no reply soon after theirs.
+    line, told = reserved(socket.SOCK_DGRAM), {}
+    line.settimeout(wait)
+    try:
+        for xid, given in ((7, arguments), (8, known))[:2 if known else 1]:
+            line.sendto(encode_call(Call(xid, program, version, procedure, NOBODY, NOBODY, given)), (to or where, port))
+        while 7 not in told:
+            data, peer = line.recvfrom(9000)
+            told[int.from_bytes(data[:4], "big")] = decode_reply(data), peer[0]
+            if 8 in told: line.settimeout(0.5)
+    except TimeoutError: assert not known or 8 in told, "nobody answers"
     finally: line.close()
-    return decode_reply(data), peer[0]
+    return told.get(7)
 for _ in range(100):
-    try: answer = udp(111, 100000, 2, 3, mapping(Mapping(200100001, 1, 17, 0)))
+    try: answer = udp(111, 100000, 2, 3, mapping(Mapping(200100001, 1, 17, 0)), wait=0.3)
     except OSError: answer = None
     port = Reader(answer[0].results).uint() if answer else 0
     if port: break
     time.sleep(0.1)
 told["binder"] = port
-told["tags"] = sorted(r.tag.decode() for r in decode_registrations(udp(port, 200100001, 1, 4)[0].results))
+for _ in range(200):  # the domains come one after the other
+    told["tags"] = sorted(r.tag.decode() for r in decode_registrations(udp(port, 200100001, 1, 4)[0].results))
+    if len(told["tags"]) >= 2: break
+    time.sleep(0.1)
 told["network"] = decode_ports(udp(port, 200100001, 1, 3, opaque(b"network"))[0].results)
 told["unknown"] = Reader(udp(port, 200100001, 1, 3, opaque(b"nobody"))[0].results).uint()
 with socket.create_connection((where, told["network"][1])) as line:
     line.sendall(marked(encode_call(Call(8, 200100000, 2, 2, NOBODY, NOBODY, b""))))
     told["root"] = decode_reply(RecordReader().feed(line.recv(4096))[0]).results.hex()
-def bind(address, tag=b"local"):
+def asking(address, tag=b"local"):
     number = struct.unpack(">I", socket.inet_aton(address))[0]
-    arguments = uint(number) + opaque(tag) + opaque(b"network")
-    found = udp(111, 100000, 2, 5, indirect(Indirect(200100001, 1, 8, arguments)), sys.argv[2])
+    return indirect(Indirect(200100001, 1, 8, uint(number) + opaque(tag) + opaque(b"network")))
+def bind(address, known=b""):
+    found = udp(111, 100000, 2, 5, asking(address), sys.argv[2], known=known)
     return None if found is None else [found[0].accepted, found[1], Reader(found[0].results).uint()]
 told["bound"] = bind("10.0.0.5")
-told["stranger"] = bind("10.0.0.6")
+told["stranger"] = bind("10.0.0.6", asking("10.0.0.5"))
 print(json.dumps(told))
 """
 SERVE = """
@@ -88,7 +98,9 @@ def domains(tmp_path: Path) -> tuple[Path, Path]:
 def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     (folder / "walk.py").write_text(WALK)
     words = ["unshare", "-n", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "portlore"]
-    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout, done.stderr
+    return done
 
 
 def script(domains: tuple[Path, Path], folder: Path, **parts: str) -> str:
@@ -124,7 +136,8 @@ def test_a_client_finds_the_domain_through_our_own_port_mapper(domains: tuple[Pa
 @pytest.mark.skipif(not shutil.which("rpcbind") or not shutil.which("rpcinfo"), reason="needs rpcbind")
 def test_rpcbind_knows_the_binder_where_it_runs(domains: tuple[Path, Path], tmp_path: Path) -> None:
     parts = {
-        "mapper": "mount -t tmpfs none /run; mkdir -p /run/rpcbind; rpcbind -f -r -i & mapper=$!; sleep 1",
+        "mapper": "mount -t tmpfs none /run; mkdir -p /run/rpcbind; rpcbind -f -r -i & mapper=$!; "
+        "until rpcinfo -p 127.0.0.1 >/dev/null 2>&1; do sleep 0.1; done",
         "after": "rpcinfo -p 127.0.0.1 >&2; kill $mapper",
     }
     done = run(script(domains, tmp_path, **parts), tmp_path)
@@ -160,6 +173,7 @@ def test_two_hosts_bind_by_broadcast(domains: tuple[Path, Path], tmp_path: Path,
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     finally:
         subprocess.run(["ip", "netns", "del", name], check=False)
+    assert done.stdout, done.stderr
     check(json.loads(done.stdout), "10.0.0.1")
     assert "not encrypted" in (tmp_path / "log").read_text()
 
@@ -193,11 +207,14 @@ def test_trusted_networks_close_strangers_right_after_accept() -> None:
     assert asyncio.run(admitted()) == [False, False, False, True]
 
 
+DATAGRAM = f"""{quote(sys.executable)} -c 'import socket; socket.socket(2, 2).sendto(b"x", ("127.0.0.1", 54321))'"""
+
+
 @pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark")
 def test_tshark_finds_no_malformed_packet_in_our_traffic(domains: tuple[Path, Path], tmp_path: Path) -> None:
     capture = tmp_path / "lo.pcap"
     parts = {
-        "mapper": f"tshark -q -i lo -w {capture} 2>/dev/null & shark=$!; sleep 3",
+        "mapper": f"tshark -q -i lo -w {capture} 2>/dev/null & shark=$!; until [ -s {capture} ]; do {DATAGRAM}; done",
         "after": "sleep 1; kill -INT $shark; wait $shark",
     }
     done = run(script(domains, tmp_path, **parts), tmp_path)
@@ -249,10 +266,10 @@ def test_a_domain_binds_to_its_parent_hard_wired_or_by_broadcast(
     ip -n {name} route add 255.255.255.255 dev eth0
     """
     walk = f"""
-    sleep 1
+    until grep -q "binder address=" {quote(str(tmp_path / "log"))}; do sleep 0.1; done
     {inside} {python} -m portlore netinfo serve --domain local={child} --listen 10.0.0.5 2>{log_file} &
     child=$!
-    sleep 4
+    until grep -q "parent tag=local" {log_file}; do sleep 0.1; done
     {inside} timeout 10 {python} -m portlore.netinfo.tools niutil -rparent -n -t 10.0.0.5/local
     kill -TERM $child; wait $child
     """

@@ -7,6 +7,7 @@ real server does not mind. What they print is held byte for byte.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +20,7 @@ from netinfo.recordings import asked, exchange, local, network, printed, unrecor
 
 from portlore.netinfo import binder
 from portlore.netinfo.access import inverted
-from portlore.netinfo.answering import PROGRAM
+from portlore.netinfo.answering import PROGRAM, REPLICAS
 from portlore.netinfo.calling import WRITES
 from portlore.netinfo.procedures import PROCEDURES
 from portlore.oncrpc import portmap
@@ -131,13 +132,17 @@ DIFFERENCES = {
     "a directory at once": Difference(whole, "READ gives all that LISTPROPS and READPROP give; every server has it"),
     # Sun's library, on which all servers were built, takes calls that arrive together one by one.
     "level by level": Difference(sorted, "the same calls, sent ahead of their replies"),
+    "whether a root is one": Difference(
+        lambda many: [one for one in many if one.who != (os.getuid(), REPLICAS)],
+        "a domain whose parent is away says that it has none; its STATISTICS tell (SPEC 3.2, binding)",
+    ),
     "one local server": Difference(one_local, "no other machine serves a domain with the tag local (SPEC 1)"),
 }
 OTHERWISE: dict[str, tuple[str, ...]] = {  # which of them each tool needs
     "scen-niutil-read-dot": ("one local server",),
     "scen-niutil-parent": ("a directory at once", "the root's id less often"),
-    "scen-niutil-root": ("a directory at once", "the root's id less often", "nothing twice"),
-    "scen-niutil-child": ("a directory at once", "the root's id less often", "nothing twice"),
+    "scen-niutil-root": ("a directory at once", "the root's id less often", "nothing twice", "whether a root is one"),
+    "scen-niutil-child": ("a directory at once", "the root's id less often", "nothing twice", "whether a root is one"),
     "scen-niutil-list": (),
     "scen-niutil-create": ("the root's id less often", "nothing twice", "a write's instance when it is needed"),
     "scen-niutil-createprop-auth": ("a directory at once", "nothing twice"),

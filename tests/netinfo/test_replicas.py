@@ -82,7 +82,9 @@ def served_calls(asked_there: list[tuple[int, Call, bytes]], *procedures: int) -
 def test_our_master_pushes_the_recorded_bytes(tmp_path: Path) -> None:
     path = stored(tmp_path / "wire", transferred())
     clone = Script(BETA, lambda one: OK)
-    with served(ALPHA, path, "--classic", tag="wire") as master, reserved(ALPHA, (ALPHA, master.port)) as root:
+    options = ("--classic", "--plain")
+    with served(ALPHA, path, *options, tag="wire") as master, reserved(ALPHA, (ALPHA, master.port)) as root:
+        clone.wait(lambda many: any(one.procedure == 26 and one.program == 200100000 for one in many))  # is greeted
         for row in PUSHED:
             given, recorded = asked(row).arguments, answered(row)
             if row["name"] == "NI_CREATE" and given[-8:] == recorded.results[4:12]:  # its client gave no id
@@ -113,7 +115,7 @@ def test_a_clone_is_made_and_loads_as_recorded(tmp_path: Path) -> None:
     replies = [answered(LOAD[6]).results, whole]
     master = Script(ALPHA, lambda one: (replies.pop(0) if replies else CURRENT) if one.procedure == 25 else b"")
     domain, _ = office()
-    with served(BETA, stored(tmp_path / "other", domain), tag="other") as host:
+    with served(BETA, stored(tmp_path / "other", domain), "--plain", tag="other") as host:
         port = int(host.line(r"binder address=\S+ port=(\d+)")[1])
         with reserved(BETA, (BETA, port)) as root:
             made = replicas.exchange(root, bytes.fromhex(LOAD[1]["request_hex"]))
@@ -160,7 +162,7 @@ def test_a_clone_refuses_other_writers_as_recorded(tmp_path: Path) -> None:
             assert replicas.exchange(line, bytes.fromhex(row["request_hex"])).hex() == row["reply_hex"], row["what"]
         reply = replicas.exchange(line, bytes.fromhex(rows[6]["request_hex"]))
         flow = exchange("clone_resync_and_crashed_flow")[7:]
-        told = master.wait(lambda many: sum(each.procedure == 25 for each in many) >= 2)
+        told = master.wait(lambda many: sum(each.procedure == 25 for each in many) >= 1)
     master.close()
     ours, theirs = (
         read_properties(Reader(decode_reply(each).results)) for each in (reply, bytes.fromhex(rows[6]["reply_hex"]))

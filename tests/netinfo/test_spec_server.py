@@ -273,7 +273,7 @@ def test_parents_are_sought_where_an_address_and_a_tag_are() -> None:
     many = [Record(number, 0, 1, given_properties(one), ()) for number, one in enumerate(asked, 2)]
     top = Record(1, 0, 0, given_properties([(b"name", [b"machines"])]), tuple(one.id for one in many))
     domain = Domain.of([Record(0, 0, 0, (), (1,)), top, *many])
-    assert candidates(domain) == [("10.0.0.1", b"network"), ("255.255.255.255", b"up")]
+    assert candidates(domain) == [("10.0.0.1", b"network"), ("255.255.255.255", b"up"), ("255.255.255.255", b"-DHCP-")]
 
 
 def test_a_domain_is_not_its_own_parent() -> None:

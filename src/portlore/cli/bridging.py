@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -21,11 +23,12 @@ if TYPE_CHECKING:
     from portlore.netinfo.bridges import Form
     from portlore.netinfo.bridges.changes import Change
     from portlore.netinfo.domain import Domain
-    from portlore.netinfo.store import Store
+    from portlore.netinfo.storing import AnyStore
 
 SHOWN = 200  # changes that are told one by one
 MOST_FILES, LARGEST_FILE = 1_000_000, 1 << 28  # in a folder, bytes
 HIDDEN = (b"passwd", b"ShadowHashData;base64")
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # follows no link that somebody has put there
 
 
 def add_actions(actions: Any) -> None:
@@ -77,12 +80,12 @@ def _schema(_: Namespace, output: Output) -> int:
 
 
 def _export(args: Namespace, output: Output) -> int:
-    from portlore.netinfo.store import Store
+    from portlore.netinfo.storing import open_store
 
     form = FORMS[args.form]
     if form.is_folder and not args.output:
         raise InputError(f"exporting to {args.form}", "it is a folder", "name it: --output FOLDER")
-    with Store(args.database, exclusive=False) as store:
+    with open_store(args.database, exclusive=False) as store:
         domain = store.load()
     pieces = module(form.writer).write(domain, Options(args.database, args.base, args.schema, args.plain))
     remark: list[str] = []
@@ -112,33 +115,58 @@ def _listened(pieces: Iterator[str], remark: list[str]) -> Iterator[str]:
 
 
 def _write_file(path: Path, pieces: Iterator[str]) -> None:
-    """A whole file or none: password hashes are in it, so that it is its owner's alone."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+    """A whole file or none: password hashes are in it, so that it is its owner's alone, whatever stood there."""
+    if path.exists() and not path.is_file():  # a pipe, a terminal: nothing to be put in its place
+        with _refusing(path), path.open("w", encoding="utf-8", newline="") as file:
             while piece := "".join(islice(pieces, 500)):
                 file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        return
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with _refusing(path):
+        descriptor = os.open(part, NEW, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                while piece := "".join(islice(pieces, 500)):
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _write_folder(path: Path, files: Iterator[tuple[str, bytes]]) -> int:
-    """A folder that was not there, or was empty: nothing of an older one is left among the new files."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"writing {path}", "there is something already", "name a folder that is empty or not there")
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    count = 0
-    for name, data in files:
-        file = path / name
-        file.parent.mkdir(mode=0o700, exist_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as held:
-            held.write(data)
-        count += 1
+    """A whole folder or none, where none was or an empty one: nothing of an older one is left among the new files."""
+    part, count = path.with_name(f"{path.name}.{os.getpid()}.part"), 0
+    with _refusing(path):
+        if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+            do = "name a folder that is empty or not there"
+            raise InputError(f"writing {path}", "there is something already", do)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.mkdir(mode=0o700)
+        try:
+            for name, data in files:
+                file = part / name
+                file.parent.mkdir(mode=0o700, exist_ok=True)
+                with os.fdopen(os.open(file, NEW, 0o600), "wb") as held:
+                    held.write(data)
+                count += 1
+            part.rename(path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
     return count
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Say what cannot be written, and what to do."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        do = "make room there, or choose another place that this user may write"
+        raise HostError(f"writing {path}", error.strerror or str(error), do) from None
 
 
 # Import
@@ -147,21 +175,21 @@ def _write_folder(path: Path, files: Iterator[tuple[str, bytes]]) -> int:
 def _import(args: Namespace, output: Output) -> int:
     from portlore.netinfo.bridges.changes import take
     from portlore.netinfo.domain import Domain
-    from portlore.netinfo.store import Store
+    from portlore.netinfo.storing import is_taken, open_store
     from portlore.netinfo.values import Record
 
     told = _read(args, output)
     for remark in told.remarks:
         output.say(f"portlore: {remark}")
-    is_new = not Path(args.database).exists()
+    is_new = not is_taken(args.database)
     exact = (args.form or "json") == "json" and "://" not in args.file
     if args.dry_run:
         before = Domain.of([Record(0, 0, 0, (), ())])
         if not is_new:
-            with Store(args.database, exclusive=False) as store:
+            with open_store(args.database, exclusive=False) as store:
                 before = store.load()
         return tell(take(before, told.domain, replace=exact or args.replace), output, dry_run=True)
-    with Store(args.database, create=is_new or exact) as store:
+    with open_store(args.database, create=is_new or exact) as store:
         if is_new or exact:
             store.write_all(told.domain)
             domain = told.domain
@@ -169,14 +197,16 @@ def _import(args: Namespace, output: Output) -> int:
             domain = store.load()
             tell(take(domain, told.domain, replace=args.replace), output)
             commit(store, domain)
-    output.say(f"portlore: {args.database}: {len(domain.directories):,} directories, checksum {domain.checksum}")
+    output.say(f"portlore: {store.path}: {len(domain.directories):,} directories, checksum {domain.checksum}")
     return 0
 
 
-def commit(store: Store, domain: Domain) -> None:
+def commit(store: AnyStore, domain: Domain) -> None:
     """Write what has changed, if anything has."""
+    from portlore.netinfo.storing import write_changes
+
     if domain.touched:
-        store.commit(store.batch(domain))
+        write_changes(store, domain)
 
 
 def _read(args: Namespace, output: Output) -> Told:

@@ -17,6 +17,7 @@ from portlore.netinfo.access import Caller
 from portlore.netinfo.answering import PROGRAM, VERSION, Service
 from portlore.netinfo.calling import FAILED, Connection
 from portlore.netinfo.handle import Handle, parse_path
+from portlore.netinfo.history import Recorder
 from portlore.netinfo.passwords import matches
 from portlore.netinfo.store import Store
 from portlore.netinfo.values import NUMBERS, ROOT, STATUS, NiId, Property
@@ -50,7 +51,7 @@ def browse(args: Namespace, output: Output) -> int:
     """Show a domain until q; :class:`InputError` without a terminal to show it on."""
     gc.enable()  # unlike the other commands this one goes on
     terminal = Terminal(output, "portlore netinfo browse", "run it in a terminal, or use nicl in scripts", pastes=True)
-    source = Source(args.domain, *_credentials(args))
+    source = Source(args.domain, *credentials(args))
     try:
         source.enter()
         screen = Screen(args.domain, source.who, sees_all=source.sees_all)
@@ -71,7 +72,7 @@ def _finish(visit: Visit, worker: Worker, output: Output) -> None:
     output.say(f"portlore: {unknown if visit.busy else visit.note}")
 
 
-def _credentials(args: Namespace) -> tuple[str | None, str]:
+def credentials(args: Namespace) -> tuple[str | None, str]:
     """The user to call as and the password, asked for; ``None``: nobody."""
     if args.user is None and not args.password:
         return None, ""
@@ -276,12 +277,13 @@ class Stored(Connection):
         super().__init__(ROOT_HERE.address, 0)
         self._store = Store(path)
         self._service = Service(self._store.load(), b"local", matches)
+        self._service.history = self._recorder = Recorder(time.time)
 
     def call(self, procedure: int, arguments: bytes = b"", program: int = PROGRAM, version: int = VERSION) -> bytes:
         """The results of one call; what it wrote is on disk."""
         call = Call(0, program, version, procedure, NOBODY, NOBODY, arguments)
         reply = self._service.answer(ROOT_HERE, encode_call(call))
-        batch = self._store.batch(self._service.domain)
+        batch = self._store.batch(self._service.domain, self._recorder.take())
         if batch.rows or batch.gone:
             try:
                 self._store.commit(batch)

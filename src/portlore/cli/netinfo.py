@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from portlore.cli.output import Output
     from portlore.journal import Journal
 
-USAGE = "netinfo init|serve|browse|import|export|check|backup …"
+USAGE = "netinfo ACTION …"
 DESCRIPTION = """\
 NetInfo, NeXT's and Apple's directory service, alive: a domain is one file, served to NeXTSTEP, Mac OS X up to 10.4 and
 the tools of old.
@@ -39,7 +39,13 @@ the tools of old.
                                    what a live server would change here
   portlore netinfo publish-services office
                                    the labels of portlore.toml in /services
+  sudo portlore netinfo clone 10.0.0.1/network copy
+                                   a replica, which follows its master
+  portlore netinfo status          clones, lag, parents; exit 1 if one lags
   portlore netinfo check office    ids, links, checksum
+  portlore netinfo history office  who changed what; `undo` takes it back
+  portlore netinfo tail 10.0.0.1/network
+                                   changes as they happen
   portlore netinfo backup office copy
                                    also while it is served
   portlore netinfo recover /mnt/etc/netinfo
@@ -55,7 +61,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """What the command takes."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=type(parser))
     init = actions.add_parser("init", help="make a new domain", prog="portlore netinfo init")
-    init.add_argument("database", metavar="DATABASE", help="the file to make")
+    init.add_argument("database", metavar="DATABASE", help="the file to make, or postgresql://… where to make it")
     init.add_argument("--user", required=True, metavar="NAME", help="a first user, whose password is asked for")
     help_uid = "that user's number (default: 1001; Macs keep 501 for themselves)"
     init.add_argument("--uid", type=int, default=1001, metavar="N", help=help_uid)
@@ -72,6 +78,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="TAG=PATH",
         help="a domain to serve, by its tag (default: every TAG.nidb in the user's data directory)",
     )
+    help_store = "postgresql://…, a database that has every --domain TAG without a PATH, for several servers at once"
+    serve.add_argument("--store", metavar="URL", help=help_store)
     serve.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="where (default: 127.0.0.1)")
     help_port = "TCP and UDP port of the first domain, the next ones follow (default: a binder, reserved ports as root)"
     serve.add_argument("--port", type=_port, metavar="N", help=help_port)
@@ -83,10 +91,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     serve.add_argument("--read-only", action="store_true", help="nobody writes")
     help_empty = "a clone takes what its master has also when that came back with next to nothing"
     serve.add_argument("--accept-empty", action="store_true", help=help_empty)
+    help_history = "how many changes each domain keeps for `history` and `undo` (default: 100,000; 0: none)"
+    serve.add_argument("--history", type=_count, default=100_000, metavar="N", help=help_history)
     help_generation = "whose answers where they differ: macosx or nextstep (default: macosx)"
     serve.add_argument("--generation", choices=("macosx", "nextstep"), default="macosx", help=help_generation)
-    from portlore.cli import bridging, publishing
+    from portlore.cli import bridging, keys, publishing, telling
 
+    keys.add_arguments(serve)
+    telling.add_arguments(serve)
     bridging.add_actions(actions)
     publishing.add_action(actions)
     look = actions.add_parser("check", help="verify ids, links and checksum", prog="portlore netinfo check")
@@ -94,9 +106,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     copy = actions.add_parser("backup", help="copy a domain, also while it is served", prog="portlore netinfo backup")
     copy.add_argument("database", metavar="DATABASE")
     copy.add_argument("copy", metavar="COPY")
-    from portlore.cli import recovering, replicating
+    from portlore.cli import recalling, recovering, replicating, tailing
 
     replicating.add_actions(actions)
+    recalling.add_actions(actions)
+    tailing.add_action(actions)
+    keys.add_action(actions)
     old = actions.add_parser(
         "recover",
         help="a domain from the disk of an old machine",
@@ -119,6 +134,12 @@ def _port(text: str) -> int:
     return parse_number(text)
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 1 << 31:
+        raise InputError(f"--history {text}", "not a number of changes", "write 100000, or 0 for none")
+    return int(text)
+
+
 def run(args: Namespace, output: Output) -> int:
     """Do what is asked."""
     return ACTIONS[args.action](args, output)
@@ -127,21 +148,23 @@ def run(args: Namespace, output: Output) -> int:
 def _init(args: Namespace, output: Output) -> int:
     from portlore.netinfo.making import machine, new_domain
     from portlore.netinfo.passwords import make_des
-    from portlore.netinfo.store import Store
+    from portlore.netinfo.storing import is_address, is_taken, open_store
 
-    if Path(args.database).exists():
-        found = "there is such a file"
-        raise InputError(f"making the domain {args.database}", found, "choose another name, or remove it first")
+    if is_taken(args.database, args.tag):
+        asked = "making a domain" if is_address(args.database) else f"making the domain {args.database}"
+        raise InputError(asked, "there is one already", "choose another name, or remove it first")
     host = machine(args.host) if args.host else _this_machine()
     machines = [machine(text) for text in args.machine]
     hashed = make_des(_new_password(args.user).encode())  # the form that NeXTSTEP knows
     domain = new_domain(args.tag, host, machines, args.user, args.uid, hashed)
-    with Store(args.database, create=True) as store:
+    with open_store(args.database, create=True, domain=args.tag) as store:
         store.write_all(domain)
+        path = store.path
     address = host[1] or "ADDRESS"
     bind = f"{len(machines)} machine{'s' * (len(machines) != 1)} that may bind to it"
-    lines = [f"{args.database}: a domain with the user {args.user} and {bind}"]
-    lines.append(f"next: sudo portlore netinfo serve --domain {args.tag}={args.database} --listen {address}")
+    place = f"'{args.tag}={path}'" if is_address(path) else f"{args.tag}={path}"
+    lines = [f"{path}: a domain with the user {args.user} and {bind}"]
+    lines.append(f"next: sudo portlore netinfo serve --domain {place} --listen {address}")
     output.lines(lines)
     return 0
 
@@ -186,9 +209,10 @@ def _publish(args: Namespace, output: Output) -> int:
 
 
 def _check(args: Namespace, output: Output) -> int:
-    from portlore.netinfo.store import Store, faults
+    from portlore.netinfo.store import faults
+    from portlore.netinfo.storing import open_store
 
-    with Store(args.database, exclusive=False) as store:
+    with open_store(args.database, exclusive=False) as store:
         domain, stored = store.load(), store.stored_checksum()
     found = list(faults(domain))
     if stored is not None and stored != domain.checksum:
@@ -221,10 +245,34 @@ def _status(args: Namespace, output: Output) -> int:
     return status(args, output)
 
 
-def _backup(args: Namespace, output: Output) -> int:
-    from portlore.netinfo.store import Store
+def _key(args: Namespace, output: Output) -> int:
+    from portlore.cli.keys import show
 
-    with Store(args.database, exclusive=False) as store:
+    return show(args, output)
+
+
+def _history(args: Namespace, output: Output) -> int:
+    from portlore.cli.recalling import history
+
+    return history(args, output)
+
+
+def _undo(args: Namespace, output: Output) -> int:
+    from portlore.cli.recalling import undo
+
+    return undo(args, output)
+
+
+def _tail(args: Namespace, output: Output) -> int:
+    from portlore.cli.tailing import tail
+
+    return tail(args, output)
+
+
+def _backup(args: Namespace, output: Output) -> int:
+    from portlore.netinfo.storing import open_store
+
+    with open_store(args.database, exclusive=False) as store:
         store.backup(args.copy)
     return 0
 
@@ -233,12 +281,16 @@ def _serve(args: Namespace, output: Output) -> int:
     domains = []
     for text in args.domain:
         tag, equals, path = text.partition("=")
+        if args.store and not equals:
+            equals, path = "=", args.store
         if not tag or not equals or not path or "/" in tag:
             raise InputError(f"--domain {text}", "not TAG=PATH", "write one such as network=office.nidb")
         domains.append((tag, path))
+    from portlore.cli.telling import token
     from portlore.journal import Journal
-    from portlore.netinfo import hosting  # noqa: F401 - while every file of Python's may be read
+    from portlore.netinfo import hosting, telling  # noqa: F401 - while every file of Python's may be read
 
+    args.token = token(args)  # while every file may be read
     user = _less_than_root(args.user, [path for _, path in domains])
     journal = Journal("portlore-netinfo")
     try:
@@ -281,16 +333,19 @@ def _own_domains() -> list[tuple[str, str]]:
 
 
 async def _serve_all(domains: list[tuple[str, str]], args: Namespace, journal: Journal, user: str) -> None:
+    from portlore.cli.keys import keyring
     from portlore.netinfo.answering import Policy
     from portlore.netinfo.hosting import Host
     from portlore.netinfo.sockets import handed_over
+    from portlore.netinfo.telling import tell
 
     host = Host(
         args.listen,
         _folder(),
-        Policy(args.classic, args.read_only, args.generation == "nextstep", args.accept_empty),
+        Policy(args.classic, args.read_only, args.generation == "nextstep", args.accept_empty, args.history),
         journal,
         handed_over(os.environ),
+        keyring(args, domains[0][1], journal),
     )
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -302,13 +357,18 @@ async def _serve_all(domains: list[tuple[str, str]], args: Namespace, journal: J
         for place, (tag, path) in enumerate(domains):
             port = -1 if args.port is None else args.port + place if args.port else 0
             await host.serve(tag, path, port)
+        if args.port is None:
+            await host.announce()
         if not args.listen.startswith("127."):
             journal("passwords of writers cross the network inverted, not encrypted: NetInfo knows nothing better")
         if user:
             journal(f"running as user={user}")
         elif hasattr(os, "geteuid") and os.geteuid() == 0:
             journal("running as root: give the domains' files to another user, or say --user NAME")
+        told = await tell(host, args.metrics, args.token, journal) if args.metrics else None
         await ended.wait()
+        if told is not None:
+            told.close()
         journal("ending: no new connections, writes under way are finished")
     finally:
         await host.close()
@@ -317,5 +377,6 @@ async def _serve_all(domains: list[tuple[str, str]], args: Namespace, journal: J
 ACTIONS = {
     "init": _init, "serve": _serve, "browse": _browse, "import": _bridge, "export": _bridge, "check": _check,
     "ldap-schema": _bridge, "publish-services": _publish,
-    "backup": _backup, "recover": _recover, "clone": _clone, "status": _status,
+    "backup": _backup, "recover": _recover, "clone": _clone, "key": _key, "status": _status,
+    "history": _history, "undo": _undo, "tail": _tail,
 }  # fmt: skip

@@ -108,9 +108,10 @@ def _write(args: Namespace, found: Recovered, output: Output) -> None:
     if args.records is not None:
         _write_records(args.records, found, output)
     if args.output is not None:
+        from portlore.netinfo.disk.folders import new_file
         from portlore.netinfo.store import Store
 
-        with Store(args.output, create=True) as store:
+        with new_file(args.output), Store(args.output, create=True) as store:
             store.write_all(found.domain)
 
 

@@ -88,18 +88,23 @@ def run(args: Namespace, output: Output) -> int:
     return 0
 
 
+def read_token(path: str) -> str:
+    """The token in a file."""
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            text = file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HostError(f"reading {path}", str(error), "write a token into it, one line") from None
+    if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
+        found = "not 16 or more letters, digits and signs of ASCII"
+        raise InputError(f"the token in {path}", found, "write a longer one, one line")
+    return text
+
+
 def _token(args: Namespace, say: Callable[[str], None]) -> str:
     """The token that others need; empty for this machine alone, made where no file gives one."""
     if args.token_file:
-        try:
-            with open(args.token_file, encoding="utf-8") as file:  # noqa: PTH123
-                text = file.read().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise HostError(f"reading {args.token_file}", str(error), "write a token into it, one line") from None
-        if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
-            found = "not 16 or more letters, digits and signs of ASCII"
-            raise InputError(f"the token in {args.token_file}", found, "write a longer one, one line")
-        return text
+        return read_token(args.token_file)
     from portlore.web.asking import is_loopback
 
     if is_loopback(f"[{args.listen}]" if ":" in args.listen else args.listen) and not args.site:

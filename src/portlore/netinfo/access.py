@@ -36,12 +36,17 @@ ANYONE = b"*"
 
 
 class Caller(Value):
-    """Who calls: address (dotted), port, whether the address is this machine's own, the credential."""
+    """Who calls: address (dotted), port, whether the address is this machine's own, the credential.
+
+    ``sealed``: through TLS; ``key``: what the key is called that it showed there (:mod:`portlore.netinfo.channel`).
+    """
 
     address: str
     port: int
     local: bool
     credential: Auth = NOBODY
+    sealed: bool = False
+    key: str = ""
 
 
 class Acting(Value):

@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from portlore.netinfo.secure import Sealing
+
     Locate = Callable[[float], Iterator[tuple[str, int]]]
 
 TIMEOUT = 30.0  # seconds for one call, where nobody says otherwise: the tools' own
@@ -45,8 +47,10 @@ class Connection:
         self.credential = message.NOBODY
         self.locate: Locate | None = None
         self.source: str | None = None  # our address, from whose reserved ports alone calls go out
+        self.sealing: Sealing | None = None  # calls go through TLS where the server has it
         self._xid = int.from_bytes(os.urandom(4), "big")
         self._socket: socket.socket | None = None
+        self._unreserved: PermissionError | None = None  # why it does not come from a reserved port, as it should
         self._lost = False  # the last connection took all its time: the server may be elsewhere
         self._reader, self._records = RecordReader(LONGEST_REPLY, FRAGMENTS), list[bytes]()
 
@@ -134,10 +138,26 @@ class Connection:
         raise refusal
 
     def _dialled(self, deadline: float) -> socket.socket:
+        if self.sealing is None:
+            return self._in_the_clear(deadline)
+        made = self.sealing(lambda: self._in_the_clear(deadline), deadline)
+        if self._unreserved is not None and not self.sealing.shown:
+            made.close()
+            raise self._unreserved
+        return made
+
+    def _in_the_clear(self, deadline: float) -> socket.socket:
+        self._unreserved = None
         made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if own_uid() == 0 or self.source is not None:
-                _bind_reserved(made, self.source)
+                try:
+                    _bind_reserved(made, self.source)
+                except PermissionError as error:
+                    if self.sealing is None or not self.sealing.has_key:
+                        raise
+                    self._unreserved = error  # a key that the server knows makes up for it
+                    made.bind((self.source or "", 0))
             made.settimeout(max(deadline - monotonic(), 0.001))
             made.connect((self.address, self.port))
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -160,7 +180,7 @@ def _closed(line: socket.socket) -> bool:
     """Whether the other side hung up, or spoke without being asked."""
     line.setblocking(False)
     try:
-        line.recv(1, socket.MSG_PEEK)
+        socket.socket.recv(line, 1, socket.MSG_PEEK)  # of the socket, also where TLS is on it
     except BlockingIOError:
         return False
     except OSError:

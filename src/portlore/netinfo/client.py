@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from contextlib import ExitStack
@@ -16,7 +15,7 @@ from portlore.errors import HostError, InputError, NetInfoError, ProtocolError
 from portlore.netinfo import binder
 from portlore.netinfo.calling import FAILED, TIMEOUT, Connection, ask_udp
 from portlore.netinfo.handle import NODIR, STEP, Entry, Handle, Place, unescape
-from portlore.netinfo.values import NUMBERS, ROOT, STATUS, NiId, first
+from portlore.netinfo.values import STATUS
 from portlore.oncrpc import message, portmap
 from portlore.oncrpc.message import Call
 from portlore.oncrpc.xdr import XdrError
@@ -24,7 +23,7 @@ from portlore.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Self, TypeVar
 
     from portlore.netinfo.binder import Given, Registration
@@ -33,11 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Binder", "Connection", "Entry", "Handle", "Place", "open", "open_domain", "open_server", "told"]
 
-LOG = logging.getLogger("portlore.netinfo.client")
 LOCAL = Place("127.0.0.1", b"local")
-DEEPEST = 32  # domains above one another
-NETROOT = NUMBERS["NETROOT"]
-NAME, MACHINES, SERVES = b"name", b"machines", b"serves"
 
 
 class Server(Value):
@@ -154,19 +149,21 @@ def reach(place: Place, timeout: float = TIMEOUT) -> int:
     return _port("PORTLORE_NETINFO_PORT") or Binder(place.address, timeout).find(place.tag)[1]
 
 
-def connect(servers: Sequence[Place], timeout: float = TIMEOUT, port: int = 0) -> Handle:
+def connect(servers: Sequence[Place], timeout: float = TIMEOUT, port: int = 0, *, patience: float = TIMEOUT) -> Handle:
     """A domain by its servers: the first that answers, within ``timeout`` seconds for all of them together.
 
     When that one is gone later on, the others are asked. ``port``: where the only server is, if its binder is not to
-    be asked. The refusal of the last server where none answers; NODIR where there is none.
+    be asked. ``patience``: seconds that each one's binder may take to answer, and then it itself. The refusal of the
+    last server where none answers; NODIR where there is none.
     """
     deadline = monotonic() + timeout
     refusal: NetInfoError | ProtocolError = NetInfoError(NODIR)
     for number, place in enumerate(servers):
         share = max((deadline - monotonic()) / (len(servers) - number), 0.001)
-        until = monotonic() + share
+        until, step = monotonic() + share, min(share, patience)
         try:
-            line = Connection(place.address, port or reach(place, share), max(until - monotonic(), 0.001))
+            at = port or reach(place, step)
+            line = Connection(place.address, at, max(min(until - monotonic(), step), 0.001))
             handle = Handle(line, place.tag, servers, reach)
             try:
                 handle.root()
@@ -178,12 +175,12 @@ def connect(servers: Sequence[Place], timeout: float = TIMEOUT, port: int = 0) -
             continue
         line.timeout = timeout
         if not port:
-            line.locate = lambda left: _located(servers, left)
+            line.locate = lambda left: located(servers, left)
         return handle
     raise refusal
 
 
-def _located(servers: Sequence[Place], timeout: float) -> Iterator[tuple[str, int]]:
+def located(servers: Sequence[Place], timeout: float) -> Iterator[tuple[str, int]]:
     """The address and port of each server that its binder knows."""
     for place in servers:
         try:
@@ -201,6 +198,8 @@ def open_server(where: bytes, timeout: float = TIMEOUT) -> Handle:
 def open_domain(name: bytes, timeout: float = TIMEOUT) -> Handle:
     """A domain by its name, seen from this machine's local domain."""
     steps = [unescape(step) for step in STEP.findall(name)]
+    from portlore.netinfo.hierarchy import child_of, parent_of, upwards
+
     tag, at, host = steps[-1].partition(b"@") if steps else (b"", b"", b"")
     if at:
         return connect((Place(resolve(os.fsdecode(host)), tag),), timeout)
@@ -213,141 +212,6 @@ def open_domain(name: bytes, timeout: float = TIMEOUT) -> Handle:
             if step != b".":
                 here = closing.enter_context(parent_of(here) if step == b".." else child_of(here, step))
     return here  # hung up with the others; its next call connects again
-
-
-def upwards(handle: Handle) -> Iterator[Handle]:
-    """A domain and those above it, up to the root; who takes one closes it."""
-    yield handle
-    for _ in range(DEEPEST):
-        try:
-            handle = parent_of(handle)
-        except NetInfoError as refusal:
-            if refusal.status != NETROOT:
-                raise
-            return
-        yield handle
-
-
-def parent_of(handle: Handle) -> Handle:
-    """The domain above; NETROOT for the root.
-
-    Its server is the one that ours is bound to. What it says of the domain's servers is kept; if it is none of them
-    itself, it has no business to answer, and they are asked instead (SPEC 3.5).
-    """
-    tag, address = handle.rparent()
-    above, timeout = connect((Place(address, tag),), handle.connection.timeout), handle.connection.timeout
-    try:
-        servers = servers_of(above)
-    except BaseException:
-        above.close()
-        raise
-    if _rogue(Place(address, tag), servers):
-        LOG.warning("the parent's server %s is a rogue: not among the servers of its domain", address)
-        above.close()
-        return connect(servers, timeout)
-    if servers:
-        above.servers = servers
-        above.connection.locate = lambda left: _located(servers, left)
-    return above
-
-
-def _rogue(server: Place, servers: Iterable[Place]) -> bool:
-    """Whether a server that others told us of is none of its domain's; one of this machine's always is."""
-    addresses = {place.address for place in servers}
-    return bool(addresses) and server.address not in addresses and not server.address.startswith("127.")
-
-
-def servers_of(handle: Handle) -> tuple[Place, ...]:
-    """The servers of a domain: those of its statistics, which newer servers give, else those in its ``/machines``."""
-    try:
-        given = first(handle.statistics(), b"domain_servers")
-    except NetInfoError:
-        given = None
-    if given is not None:
-        pairs = [value.partition(b"/") for value in given.values]
-        return _places((address, tag) for address, _, tag in pairs)
-    try:
-        return _places(_serving(handle, b"."))
-    except NetInfoError as refusal:
-        if refusal.status != NODIR:
-            raise
-        return ()
-
-
-def _served(handle: Handle) -> Iterator[tuple[int, bytes, bytes]]:
-    """What the machines of a domain serve: the machine, the domain's name as seen from here, the tag."""
-    machines = handle.lookup(NiId(ROOT, 0), NAME, MACHINES)[0]
-    for number, values in handle.list_values(NiId(machines, 0), SERVES):
-        for value in values or ():
-            name, slash, tag = value.partition(b"/")
-            if slash:
-                yield number, name, tag
-
-
-def _addresses(handle: Handle, number: int) -> tuple[bytes, ...]:
-    found = first(handle.read(NiId(number, 0)).properties, b"ip_address")
-    return found.values if found else ()
-
-
-def _serving(handle: Handle, name: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The (address, tag) of every server of a domain, named as it is seen from here."""
-    for number, called, tag in list(_served(handle)):
-        if called == name:
-            for address in _addresses(handle, number):
-                yield address, tag
-
-
-def _places(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[Place, ...]:
-    """Servers, each once; what is no IPv4 address is none."""
-    found = []
-    for address, tag in pairs:
-        try:
-            found.append(Place(socket.inet_ntoa(socket.inet_aton(os.fsdecode(address))), tag))
-        except OSError:
-            continue
-    return tuple(dict.fromkeys(found))
-
-
-def children_of(handle: Handle) -> list[tuple[bytes, bytes]]:
-    """The domains below: the name of each, once, and its tag on the first machine that serves it."""
-    found: dict[bytes, bytes] = {}
-    for _, name, tag in _served(handle):
-        if name not in (b"", b".", b".."):
-            found.setdefault(name, tag)
-    return list(found.items())
-
-
-def child_of(handle: Handle, name: bytes) -> Handle:
-    """A domain below, by the first of its servers that answers; NODIR without any."""
-    return connect(_places(_serving(handle, name)), handle.connection.timeout)
-
-
-def name_of(handle: Handle) -> bytes:
-    """A domain's name: its place in the hierarchy; where its parent does not list it, ``tag@address`` there."""
-    steps: list[bytes] = []
-    here = handle
-    with ExitStack() as closing:
-        for above in upwards(handle):
-            if above is handle:
-                continue
-            closing.enter_context(above)
-            steps.append(_name_below(above, here))
-            here = above
-    return b"/" + b"/".join(reversed(steps))
-
-
-def _name_below(above: Handle, here: Handle) -> bytes:
-    """What a domain's parent calls it: by the address and tag of its server, on this machine by any address of it."""
-    address = here.connection.address
-    own = {address.encode()}
-    if address.startswith("127."):
-        given = first(here.statistics(), b"ip_address")
-        own |= {above.connection.own_address.encode(), *(given.values if given else ())}
-        address = above.connection.own_address
-    for number, name, tag in _served(above):
-        if name not in (b".", b"..") and tag == here.tag and own.intersection(_addresses(above, number)):
-            return name.replace(b"\\", b"\\\\").replace(b"/", b"\\/")
-    return here.tag + b"@" + address.encode()
 
 
 def open(where: str, *, user: str | None = None, password: str | None = None, timeout: float = TIMEOUT) -> Handle:  # noqa: A001

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from heapq import heappop, heappush
 
-from portlore.errors import NetInfoError
+from portlore.errors import DataError, NetInfoError
 from portlore.netinfo.coding import MOST_IDS, MOST_NAMES, decode_properties, first_values
 from portlore.netinfo.coding import properties as encoded
 from portlore.netinfo.values import NUMBERS, ROOT, NiId, Property, Record
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     Item = TypeVar("Item")
 
+    from portlore.netinfo.history import Touched
     from portlore.netinfo.values import Properties
 
+    Row: TypeAlias = tuple[int, int, int, float, int, bytes]  # id, instance, parent, place, version, data
     Index: TypeAlias = dict[bytes, list[int]]  # children of a directory by the values of one key, in their order
 
 STALE, NODIR, NOPROP, NONAME = (NUMBERS[name] for name in ("STALE", "NODIR", "NOPROP", "NONAME"))
@@ -63,7 +65,7 @@ class Domain:
     """A domain. Mutable; one writer at a time.
 
     Writes raise :class:`NetInfoError`; what they touched stands in ``touched`` (``None`` for a directory that is gone)
-    until :meth:`take` takes it away to be stored.
+    until :meth:`take` takes it away to be stored. ``last``: what the last write touched.
     """
 
     def __init__(self, directories: Iterable[Directory] = ()) -> None:
@@ -76,6 +78,7 @@ class Domain:
         self._freed: list[int] = []
         self.version = max([one.version for one in self.directories.values()], default=0)
         self._newest: Directory | None = None  # the one written last, where that is known
+        self.last: Touched | None = None
         for one in self.directories.values():
             self._number(one.children)
 
@@ -219,6 +222,7 @@ class Domain:
         self._reindex(child, NOTHING, child.data)
         self._write(child, touch=False)
         self._write(parent)
+        self.last = number, parent.id, at, None, child.data
         return child
 
     def _place(self, siblings: list[int], at: int) -> float:
@@ -273,6 +277,7 @@ class Domain:
         if child.id < self._lowest:
             heappush(self._freed, child.id)
         self._write(parent)
+        self.last = child.id, parent.id, at, child.data, None
 
     def write(self, directory: Directory, properties: Properties) -> None:
         """Replace a directory's properties."""
@@ -280,6 +285,74 @@ class Domain:
         if directory.id != ROOT:
             self._reindex(directory, before, directory.data)
         self._write(directory)
+        self.last = directory.id, directory.parent, 0, before, directory.data
+
+    # What another copy of the domain wrote
+
+    def replay(self, rows: Iterable[Row], gone: Iterable[int], checksum: int, version: int) -> None:
+        """Have what another copy of this domain has after some writes: rows of what they touched, ids that are gone.
+
+        Rows are (id, instance, parent, place, version, data). :class:`DataError` when the checksum is another one
+        afterwards: the two were not copies. May be repeated.
+        """
+        for number in gone:
+            self._forget(number)
+        new, moved = [], set()
+        for row in rows:
+            one = self.directories.get(row[0])
+            if one is not None and one.parent != row[2]:  # its id was free in between
+                self._forget(row[0])
+                one = None
+            if one is None:
+                one = self.directories[row[0]] = Directory(row[0], BASE, row[2], NOTHING, [], row[4])
+                one.place = row[3]
+                new.append(row)
+            else:
+                if one.place != row[3]:  # the siblings were numbered anew
+                    self._indexes.pop(one.parent, None)
+                    moved.add(one.parent)
+                    one.place = row[3]
+                before, one.data = one.data, row[5]
+                if one.id != ROOT:
+                    self._reindex(one, before, row[5])
+            self.checksum = (self.checksum + (one.id + 1) * (row[1] - one.instance)) & FULL
+            one.instance, one.version = row[1], row[4]
+            if self._newest is not None and one.version >= self._newest.version:
+                self._newest = one
+        for row in new:
+            one, above = self.directories[row[0]], self.directories.get(row[2])
+            one.data = row[5]
+            if one.id == ROOT or above is None:
+                continue
+            if row[2] in moved:
+                above.children.append(one.id)
+            else:
+                insort(above.children, one.id, key=lambda number: self.directories[number].place)
+                self._reindex(one, NOTHING, one.data)
+        for number in moved & self.directories.keys():
+            self._indexes.pop(number, None)
+            self.directories[number].children.sort(key=lambda child: self.directories[child].place)
+        self.version = version
+        if self.checksum != checksum:
+            found = f"the checksum {self.checksum}, not {checksum}"
+            raise DataError("following a domain's writes", found, "read it anew")
+
+    def _forget(self, number: int) -> None:
+        """Take a directory away without a trace of who did; whatever hangs on it goes by itself."""
+        one = self.directories.get(number)
+        if one is None:
+            return
+        above = self.directories.get(one.parent)
+        at = self._standing(above.children, one) if above is not None else None
+        if above is not None and at is not None:
+            self._reindex(one, one.data, NOTHING)
+            del above.children[at]
+        del self.directories[number]
+        self._indexes.pop(number, None)
+        self._newest = None if self._newest is one else self._newest
+        self.checksum = (self.checksum - (number + 1) * one.instance) & FULL
+        if number < self._lowest:
+            heappush(self._freed, number)
 
     def _reindex(self, child: Directory, before: bytes, after: bytes) -> None:
         """Have the indexes of a child's parent say what follows from its properties after a write, not before it."""

@@ -23,10 +23,11 @@ from portlore.netinfo.embedded import EmbeddedPortMapper
 from portlore.netinfo.embedded import register as register_with
 from portlore.netinfo.embedded import unregister as unregister_with
 from portlore.netinfo.guests import Guests
+from portlore.netinfo.history import Recorder
 from portlore.netinfo.making import minimal_domain
 from portlore.netinfo.parents import Parent
 from portlore.netinfo.passwords import matches
-from portlore.netinfo.replicating import Server
+from portlore.netinfo.replicating import Server, clones
 from portlore.netinfo.server import (
     Connection,
     Datagrams,
@@ -38,6 +39,7 @@ from portlore.netinfo.server import (
 )
 from portlore.netinfo.sockets import bound
 from portlore.netinfo.store import Store
+from portlore.netinfo.storing import open_store, share
 from portlore.netinfo.surroundings import addresses, ask_udp, connections, is_nobody, is_root, is_within
 from portlore.netinfo.values import ROOT
 from portlore.oncrpc import portmap
@@ -51,10 +53,11 @@ if TYPE_CHECKING:
 
     from portlore.netinfo.cloning import Cloning as Cloner
     from portlore.netinfo.pushing import Pushing
+    from portlore.netinfo.secure import Keyring
     from portlore.netinfo.sockets import Pair
+    from portlore.netinfo.storing import AnyStore
 
 FIRST, COUNT = 600, 424  # the reserved ports that servers take, beginning at their process number (SPEC 4)
-SEEK_AGAIN = 30.0  # seconds between two looks for the parent
 SILENCE = 5.0  # seconds for which a server that did not answer is not asked again
 PARTING = 2.0  # seconds that clients have to read their last answers
 SUFFIX = ".nidb"
@@ -66,7 +69,7 @@ class Domained:
     def __init__(
         self,
         tag: str,
-        store: Store,
+        store: AnyStore,
         serving: Serving,
         server: asyncio.Server,
         datagrams: asyncio.DatagramTransport,
@@ -82,13 +85,20 @@ class Host:
 
     ``address``: where it listens. ``folder``: where domains that clients create are put. ``log`` takes a line.
     ``given``: sockets that are bound already: of the port mapper where it has port 111, of the binder, of each domain.
+    ``keyring``: for the encrypted channel between servers; without it there is none.
     """
 
     def __init__(
-        self, address: str, folder: str, policy: Policy, log: Callable[[str], None], given: Sequence[Pair] = ()
+        self,
+        address: str,
+        folder: str,
+        policy: Policy,
+        log: Callable[[str], None],
+        given: Sequence[Pair] = (),
+        keyring: Keyring | None = None,
     ) -> None:
         self.address, self.folder, self.policy, self.log = address, folder, policy, log
-        self._given = list(given)
+        self._given, self._keyring = list(given), keyring
         self.hostname = socket.gethostname().partition(".")[0].encode()
         self.domains: dict[str, Domained] = {}
         self.binder: Binder | None = None
@@ -106,42 +116,43 @@ class Host:
 
     async def serve(self, tag: str, path: str, port: int = -1) -> Domained:
         """Serve a domain on a port (0: any; below 0: a reserved one as root, any otherwise)."""
-        store = Store(path)
+        store = open_store(path, domain=tag)
         try:
             service = Service(store.load(), tag.encode(), matches, self.policy, self.hostname)
             parent = Parent(service)
-            service.parent_of = parent.server
+            service.parent_of, service.binding_of = parent.server, parent.binding
             service.audit = lambda text: self.log(f"write tag={tag} {text}")
-            serving = Serving(service, store, self.log, Limits(), self._guests)
+            serving = Serving(service, store if isinstance(store, Store) else None, self.log, Limits(), self._guests)
+            store.keep(self.policy.history)
+            if self.policy.history:
+                service.history = Recorder(time.time)
+            serving.keyring = self._keyring
+            if self._keyring is not None:
+                self._keyring.load()
+                if store.is_clone or clones(service.domain, self._is_here, tag.encode()):
+                    await asyncio.to_thread(self._keyring.ensure)  # before anybody could be told that there is none
             pair = self._take(port)
+            await share(serving, store, f"{self.address}:{pair.port}/{tag}")
             server, datagrams = await serve_pair(pair, lambda: Connection(serving), lambda: Datagrams(serving))
         except PortloreError:
             store.close()
             raise
         number = pair.port
+        store.tell(f"{'127.0.0.1' if self.address == '0.0.0.0' else self.address}:{number}/{tag}")  # noqa: S104
         made = self.domains[tag] = Domained(tag, store, serving, server, datagrams, number)
         if self.binder is not None:
             self.binder.register(Registration(tag.encode(), number, number))
         made.replica = replica(serving, self._is_here, self.is_own, self.address, is_clone=store.is_clone)
         kind = " clone" if service.following is not None else ""
-        self.log(f"serving tag={tag} path={path} address={self.address} port={number}{kind}")
+        self.log(f"serving tag={tag} path={store.path} address={self.address} port={number}{kind}")
+        if self._keyring is not None:
+            self._keyring.tell()
         made.replica.start()
-        task = asyncio.get_running_loop().create_task(self._seek(made, parent))
+        seeking = parent.follow(self.address, lambda: self.domains.get(tag) is made, self.log)
+        task = asyncio.get_running_loop().create_task(seeking)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return made
-
-    async def _seek(self, one: Domained, parent: Parent) -> None:
-        """Look for the parent domain now and then, away from the event loop, for as long as the domain is served."""
-        told: object = None
-        while self.domains.get(one.tag) is one:
-            known = parent.known(self.address)
-            if parent.found is not None or known:
-                await asyncio.to_thread(parent.seek, self.address, known)
-            if parent.found != told:
-                told = parent.found
-                self.log(f"parent tag={one.tag} bound={parent}")
-            await asyncio.sleep(SEEK_AGAIN)
 
     def _take(self, port: int = -1) -> Pair:
         """The sockets of a port: the next that were given, or our own (as :meth:`serve` says)."""
@@ -189,9 +200,9 @@ class Host:
             lambda: PlainDatagrams(self._answer, self.is_own),
         )
         self.log(f"binder address={self.address} port={self.binder_port}")
-        await self._register()
 
-    async def _register(self) -> None:
+    async def announce(self) -> None:
+        """Have the port mapper name the binder, once the domains are served: who asked before would find none."""
         if self.mapper is not None:
             for one in self._mappings():
                 self.mapper.table.set(one)

@@ -229,16 +229,17 @@ def bind(service: Service, reader: Reader, caller: Caller) -> bytes:
 
 
 def crashed(service: Service, reader: Reader, caller: Caller) -> bytes:
-    """Word of a master that started: a clone with another checksum reads all; a master has none above it."""
-    if reader.uint() != service.domain.checksum and service.following is not None:
-        service.following.missed()
+    """Word of a master that started: a clone looks whether it has the same; a master has none above it."""
+    told = reader.uint()
+    if service.following is not None:
+        service.following.greeted(service.domain, caller, same=told == service.domain.checksum)
     return b""
 
 
 def resync(service: Service, reader: Reader, caller: Caller) -> bytes:
     """Have a clone look at its master, a master at its clones."""
     if service.following is not None:
-        service.following.missed()
+        service.following.greeted(service.domain, caller, same=False)
     elif service.leading is not None:
         service.leading.resync(service.domain)
     return OK
@@ -283,7 +284,7 @@ def write(service: Service, reader: Reader, caller: Caller) -> bytes:
 def create_property(service: Service, reader: Reader, caller: Caller) -> bytes:
     """A new property at a place."""
     asked, given, where = read_id(reader), read_property(reader), reader.uint()
-    who = service.writer(caller)
+    who = service.introduced(caller, asked.object, given) or service.writer(caller)
     one = service.domain.writable(asked)
     check(one, who)
     service.domain.write(one, inserted(one.properties, given, where))

@@ -8,12 +8,17 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from portlore.errors import NetInfoError, PortloreError
+from portlore.errors import HostError, NetInfoError, PortloreError
+from portlore.netinfo import channel
 from portlore.netinfo.calling import Connection
 from portlore.netinfo.client import reach
-from portlore.netinfo.handle import Place
+from portlore.netinfo.handle import Handle, Place
+from portlore.netinfo.introducing import name_own
 from portlore.netinfo.replicating import CLEANUP, CRASHED, Clone, pause
-from portlore.netinfo.values import STATUS
+from portlore.netinfo.secure import Sealing
+from portlore.netinfo.tuning import tuning
+from portlore.netinfo.values import NUMBERS, STATUS
+from portlore.oncrpc.xdr import uint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +30,10 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
+RDONLY = NUMBERS["RDONLY"]
 PATIENCE = 10.0  # seconds for a server that should be there
 KEPT = 10.0  # seconds for which a connection is kept: reserved ports are few, and rest for a minute after each use
-LAST_WORDS = 2.0  # seconds that an ending master takes to send what is left
+LAST_WORDS = 5.0  # seconds that an ending master takes to send what is left
 
 
 async def away(work: Callable[[], Result]) -> Result:
@@ -52,9 +58,10 @@ async def away(work: Callable[[], Result]) -> Result:
     return await future
 
 
-def dial(place: Server, listen: str, timeout: float = PATIENCE) -> Connection:
+def dial(place: Server, listen: str, timeout: float = PATIENCE, sealing: Sealing | None = None) -> Connection:
     """A connection to a server from one of our reserved ports, its own port asked of its binder."""
     made = Connection(place.address, reach(Place(place.address, place.tag), timeout), timeout)
+    made.sealing = sealing
     made.source = "" if listen == "0.0.0.0" else listen  # noqa: S104 - compared with
     return made
 
@@ -69,6 +76,29 @@ def explained(error: Exception) -> str:
     return str(error)
 
 
+def _check_role(line: Connection, clone: Clone) -> None:
+    """Raise HostError for a clone that says it is a master itself: it would take some of what it is sent, or nothing.
+
+    Who was told everything and follows is not asked; who does not say (G1, G2) is taken for what the domain calls it.
+    """
+    if not clone.behind:
+        return
+    try:
+        told = {one.name: one.values for one in Handle(line).statistics()}
+    except PortloreError:
+        return
+    if told.get(b"tag", ())[1:2] == (b"master",):
+        do = "make it a clone (`portlore netinfo clone`), or take it out of /machines here; compare the two before"
+        raise HostError("sending to it", "it takes writes itself: there are two masters", do)
+
+
+def _check_known(clone: Clone, line: Connection, results: list[bytes]) -> None:
+    """Hang up where a clone takes nothing because it did not know our key when the line was made."""
+    if line.sealing is not None and line.sealing.has_key and not line.sealing.shown and uint(RDONLY) in results:
+        asked = f"sending to {clone.place}"
+        raise HostError(asked, "it takes nothing from here", "see in its log whose key it has for its master")
+
+
 class Pushing:
     """The clones of one domain that is served by its master. ``listen``: the address that it is served at."""
 
@@ -76,8 +106,11 @@ class Pushing:
         self._serving, self._leading, self._listen, self._note = serving, leading, listen, note
         self._tasks: dict[Server, asyncio.Task[None]] = {}
         self._news: dict[Server, asyncio.Event] = {}
+        self._ending, self._under_way = asyncio.Event(), 0
+        self._sending = asyncio.Semaphore(tuning(serving.service.domain).threads)  # as long as it is served
+        self._key: asyncio.Task[None] | None = None
         leading.news = self._look
-        serving.service.leading = leading
+        serving.service.leading, serving.service.clock = leading, time.time
 
     def start(self) -> None:
         """Greet the clones: one that has another checksum reads all."""
@@ -88,6 +121,8 @@ class Pushing:
     def _look(self) -> None:
         """Tend every clone that there is, and none that there is not; wake those that have something to be sent."""
         clones = self._leading.clones
+        if clones and self._key is None:
+            self._key = asyncio.get_running_loop().create_task(self._have_key())
         for place in [*self._tasks]:
             if place not in clones:
                 self._tasks.pop(place).cancel()
@@ -97,10 +132,27 @@ class Pushing:
                 news = self._news[place] = asyncio.Event()
                 self._tasks[place] = asyncio.get_running_loop().create_task(self._tend(clone, news))
             if clone.is_waited_for:
+                clone.since = clone.since or time.time()
                 self._news[place].set()
+
+    async def _have_key(self) -> None:
+        """Have a key, and the domain say it, as soon as there is somebody to show it to."""
+        keyring = self._serving.keyring
+        own = await away(keyring.ensure) if keyring is not None else None
+        if keyring is not None:
+            keyring.tell()
+        if own is not None:
+            name_own(self._serving, own)
+
+    def _sealing(self, clone: Clone) -> Sealing | None:
+        keyring, domain = self._serving.keyring, self._serving.service.domain
+        known = channel.pins(domain, channel.machines_at(domain, clone.place.address, clone.place.tag))
+        return Sealing(keyring, known, str(clone.place)) if keyring is not None else None
 
     async def _tend(self, clone: Clone, news: asyncio.Event) -> None:
         line: Connection | None = None
+        if self._key is not None:
+            await asyncio.shield(self._key)
         try:
             while True:
                 if not clone.is_waited_for:
@@ -112,23 +164,48 @@ class Pushing:
                         line.close()
                         line = None
                     continue
+                await self._gather(clone)
                 try:
-                    if line is None:
-                        line = await away(lambda: dial(clone.place, self._listen))
-                    calls = clone.batch(self._leading.checksum)
-                    clone.behind = False  # what is written from now on comes after these
-                    results = await away(partial(line.calls, calls))
-                except (PortloreError, OSError) as error:
+                    async with self._sending:
+                        if line is None:
+                            line = await away(partial(dial, clone.place, self._listen, sealing=self._sealing(clone)))
+                            await away(partial(_check_role, line, clone))
+                        calls = clone.batch(self._leading.checksum)
+                        clone.behind = False  # what is written from now on comes after these
+                        self._under_way += 1
+                        try:
+                            results = await away(partial(line.calls, calls))
+                        finally:
+                            self._under_way -= 1
+                    _check_known(clone, line, results)
+                except Exception as error:  # noqa: BLE001 - a fault of ours, too, is said, and this goes on
+                    if line is not None:
+                        line.close()
                     clone.behind, clone.waiting, clone.greeting, line = True, [], None, None
                     clone.failures += 1
                     self._say(clone, explained(error))
                     with suppress(TimeoutError):  # it may tell that it is back
                         await asyncio.wait_for(self._back(clone, news), pause(clone.failures))
                     continue
+                self._reached(clone, line)
                 self._sent(clone, calls, results)
         finally:
             if line is not None:
                 line.close()
+
+    def _reached(self, clone: Clone, line: Connection) -> None:
+        """Log how a clone is reached when it changes."""
+        word = line.sealing.word if line.sealing is not None else ""
+        if word != clone.channel:
+            clone.channel = word
+            self._serving.log(f"clone={clone.place} tag={self._tag} {word}")
+
+    async def _gather(self, clone: Clone) -> None:
+        """Wait as long as the domain wants writes to be gathered."""
+        latency = tuning(self._serving.service.domain).latency
+        if latency and not clone.behind and clone.greeting is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), latency)
 
     async def _back(self, clone: Clone, news: asyncio.Event) -> None:
         """Wait for a clone that fails to be heard of."""
@@ -138,6 +215,7 @@ class Pushing:
 
     def _sent(self, clone: Clone, calls: list[tuple[int, bytes]], results: list[bytes]) -> None:
         clone.failures, clone.last = 0, time.time()
+        clone.since = clone.last if clone.is_waited_for else 0.0
         clone.sent += sum(procedure < CRASHED for procedure, _ in calls)
         refused = [int.from_bytes(one[:4], "big") for one in results if one[:4] not in (b"", bytes(4))]
         word = STATUS[refused[0]][1] if refused and refused[0] in STATUS else ""
@@ -147,14 +225,19 @@ class Pushing:
         """Log what is wrong with a clone when it changes."""
         if word != clone.word:
             clone.word = word
-            tag = self._serving.service.tag.decode("utf-8", "backslashreplace")
-            self._serving.log(f"clone={clone.place} tag={tag} {word or 'follows again'}")
+            self._serving.log(f"clone={clone.place} tag={self._tag} {word or 'follows again'}")
+
+    @property
+    def _tag(self) -> str:
+        return self._serving.service.tag.decode("utf-8", "backslashreplace")
 
     async def finish(self) -> None:
         """Send what is left, as far as that goes quickly."""
+        self._ending.set()
         rounds = int(LAST_WORDS / 0.02)
         for _ in range(rounds):
-            if not any(one.waiting and not one.failures for one in self._leading.clones.values()):
+            waiting = any(one.waiting and not one.failures for one in self._leading.clones.values())
+            if not waiting and not self._under_way:
                 return
             await asyncio.sleep(0.02)
 
@@ -162,4 +245,6 @@ class Pushing:
         """Send no more."""
         for task in self._tasks.values():
             task.cancel()
+        if self._key is not None:
+            self._key.cancel()
         self._tasks.clear()

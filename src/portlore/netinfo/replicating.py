@@ -7,6 +7,7 @@ A master replays every write that is on its disk to each clone, in order; a clon
 from __future__ import annotations
 
 from portlore.errors import ProtocolError
+from portlore.netinfo import channel
 from portlore.netinfo.access import RESERVED
 from portlore.netinfo.coding import read_ids, read_properties
 from portlore.netinfo.domain import Domain
@@ -89,7 +90,9 @@ def pause(failures: int) -> float:
 
 
 def replayed(procedure: int, arguments: bytes, results: bytes, domain: Domain) -> bytes:
-    """A write's arguments as a clone gets them: those of the call; CREATE with the directory's id, if none was given.
+    """A write's arguments as a clone gets them: those of the call; CREATE with the id that the directory got.
+
+    An id that a client gave in vain is passed on, as the original does: no clone gives it either.
 
     ``results``: of the call, status included; ``domain``: as it is right after it. WRITE has what was stored: a hash
     that its caller was shown as ``*`` is not sent on as that.
@@ -100,7 +103,9 @@ def replayed(procedure: int, arguments: bytes, results: bytes, domain: Domain) -
         read_properties(reader)
         reader.uint()
         given = reader.at
-        return arguments if reader.boolean() else arguments[:given] + uint(1) + results[4:12]
+        if reader.boolean() and reader.uint() != int.from_bytes(results[4:8], "big"):
+            return arguments
+        return arguments[:given] + uint(1) + results[4:12]
     if procedure == WRITE:
         return arguments[:8] + domain.at(int.from_bytes(arguments[:4], "big")).data
     return arguments
@@ -161,17 +166,38 @@ def refusal(held: Domain, sent: Domain, address: str, tag: bytes, *, accept_empt
 
 
 class Following:
-    """A clone: from whom it takes writes. ``missed`` is called when it does not have what its master has."""
+    """A clone: from whom it takes writes. ``missed`` is called when it may not have what its master has.
 
-    def __init__(self, missed: Callable[[], None]) -> None:
-        self.missed = missed
+    ``asked`` is called when anybody else says so, who is not to have it look at its master as often as he likes.
+    """
+
+    def __init__(self, missed: Callable[[], None], asked: Callable[[], None] | None = None) -> None:
+        self.missed, self.asked = missed, asked or missed
         self.held = ""  # why nothing is taken from the master
         self.loading = False
+        self.fresh = False  # all was read, and the master's word on it is still to come
+        self.has_key = False  # callers can show theirs
+        self.since = 0.0  # when it was out of step first, seconds since 1970; 0 in step, as far as it knows
 
     def takes(self, domain: Domain, caller: Caller) -> bool:
-        """Whether a caller is the master, root there (SPEC 5)."""
+        """Whether a caller is the master: by its key where that is known, else as root there (SPEC 5)."""
+        if self.has_key and (shown := channel.is_of_master(domain, caller.key)) is not None:
+            return shown and not self.held
         known = caller.port < RESERVED and caller.credential.flavor != AUTH_UNIX and not self.held
         return known and any(one.address == caller.address for one in masters(domain))
+
+    def greeted(self, domain: Domain, caller: Caller, *, same: bool) -> None:
+        """CRASHED with our own checksum (``same``) or another one, or RESYNC.
+
+        The master's word is looked into also where the checksum is the same, which proves no equal contents; but not
+        when it tells what was just read, or who reads all while others write would never come to an end.
+        """
+        if self.takes(domain, caller):
+            known, self.fresh = same and self.fresh, False
+            if not known:
+                self.missed()
+        elif self.held or not same:
+            self.asked()
 
 
 class Clone:
@@ -189,6 +215,8 @@ class Clone:
         self.skip = self.failures = self.sent = self.size = 0
         self.last = 0.0  # when it took something, seconds since 1970
         self.word = ""  # what is wrong with it
+        self.channel = ""  # how it was reached last
+        self.since = 0.0  # since when something waits for it, likewise
 
     def batch(self, checksum: int) -> list[tuple[int, bytes]]:
         """What to send now, and forget: procedures and their arguments, in order."""
@@ -199,6 +227,15 @@ class Clone:
             calls.append((RESYNC, b""))
         self.waiting, self.asked, self.greeting, self.size = [], False, None, 0
         return calls
+
+    def lag(self, now: float) -> float:
+        """For how many seconds something has waited for it."""
+        return max(0.0, now - self.since) if self.since else 0.0
+
+    def told(self, now: float) -> tuple[str, ...]:
+        """It among the statistics of its master: where, writes that wait, sent, last, word, failures, lag."""
+        last, lag = f"{self.last:.3f}", f"{self.lag(now):.3f}"
+        return str(self.place), str(len(self.waiting)), str(self.sent), last, self.word, str(self.failures), lag
 
     @property
     def is_waited_for(self) -> bool:
@@ -255,13 +292,21 @@ class Leading:
             self.look(domain)
         self.news()
 
+    def changed_elsewhere(self, domain: Domain) -> None:
+        """The domain is what several servers made of it, in no order that could be replayed: clones read all."""
+        self.checksum = domain.checksum
+        self.look(domain)
+        for clone in self.clones.values():
+            clone.waiting, clone.behind = [], True
+        self.news()
+
     def heard(self, caller: Caller, sent: int | None) -> None:
         """READALL came: who asks is there; ``sent``: the checksum of the domain that is sent whole.
 
         From there on it gets what is written later. It may have been another program of that machine: the checksum,
         told first, has the clone read all if it was.
         """
-        for clone in self.clones.values() if caller.port < RESERVED else ():
+        for clone in self.clones.values() if caller.port < RESERVED or caller.key else ():
             if clone.place.address == caller.address:
                 clone.failures = 0
                 if sent is not None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from portlore.errors import HostError
 from portlore.netinfo.access import Caller
 from portlore.netinfo.answering import Service
+from portlore.netinfo.channel import asks
 from portlore.netinfo.domain import Domain
 from portlore.netinfo.guests import Guests
+from portlore.netinfo.secure import seal
 from portlore.netinfo.talking import Talk
 from portlore.netinfo.values import NUMBERS, ROOT
 from portlore.oncrpc.message import SYSTEM_ERR, accepted, success
@@ -26,6 +29,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from portlore.netinfo.secure import Keyring
+    from portlore.netinfo.sharing import Sharing
     from portlore.netinfo.sockets import Pair
     from portlore.netinfo.store import Store
 
@@ -69,12 +74,18 @@ class Serving:
         self.broken = False
         self.connections: dict[Connection, None] = {}
         self._failures: dict[str, list[float]] = {}
+        self.keyring: Keyring | None = None  # for callers who want TLS
+        self.sharing: Sharing | None = None  # a domain that several servers write
         self._held: list[Connection] = []  # the master's, while all is being read from it
+        self.commits, self.commit_seconds = 0, 0.0
         self.idle = asyncio.Event()
         self.idle.set()
 
     def write(self, connection: Connection, replies: list[bytes]) -> None:
         """Answer calls, writes among them, once those are on disk."""
+        if self.sharing is not None:  # nothing was written: what is served is what everybody has
+            asyncio.get_running_loop().call_soon(connection.written, replies)
+            return
         self._waiting.append((connection, replies))
         self.idle.clear()
         if not self._busy:
@@ -85,8 +96,11 @@ class Serving:
         waiting, self._waiting = self._waiting, []
         store, leading, checksum = self._store, self.service.leading, self.service.domain.checksum
         written = leading.take() if leading is not None else []
+        changes = self.service.history.take() if self.service.history is not None else ()
+        begun = time.monotonic()
 
         def done(error: BaseException | None) -> None:
+            self.commits, self.commit_seconds = self.commits + 1, self.commit_seconds + time.monotonic() - begun
             if leading is not None and error is None:
                 leading.stored(written, self.service.domain, checksum)
             self._done(waiting, error)
@@ -96,7 +110,7 @@ class Serving:
             done(None)
             return
         try:
-            batch = store.batch(self.service.domain)
+            batch = store.batch(self.service.domain, changes)
         except Exception as error:  # noqa: BLE001 - a fault of ours: nobody waits for ever for it
             done(error)
             return
@@ -131,8 +145,12 @@ class Serving:
         self.idle.clear()
         try:
             if self._store is not None:
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._store.write_all, domain)
+                history = self.service.history
+                changes = () if history is None else (history.read_all(domain),)
+                write = partial(self._store.write_all, domain, changes)
+                await asyncio.get_running_loop().run_in_executor(self._thread, write)
             self.service.domain = domain
+            self.broken = self.service.broken = False  # it took this
         except HostError as error:
             self._fail(error)
             raise
@@ -156,9 +174,11 @@ class Serving:
     def _fail(self, error: BaseException) -> None:
         """The disk took nothing: go back to what it has, and write no more."""
         self.log(f"the store failed: {error}; serving what is on disk, read-only, from now on")
-        self.broken = True
+        self.broken = self.service.broken = True
         if self.service.leading is not None:
             self.service.leading.take()  # writes that are no more
+        if self.service.history is not None:
+            self.service.history.take()
         if self._store is not None:
             try:
                 self.service.domain = self._store.load()
@@ -183,6 +203,8 @@ class Serving:
 
     def close(self) -> None:
         """Give the thread back."""
+        if self.sharing is not None:
+            self.sharing.close()
         self._thread.shutdown(wait=True)
 
 
@@ -206,6 +228,8 @@ class Connection(Talk):
     def __init__(self, serving: Serving) -> None:
         super().__init__(serving.guests, serving.limits.longest, serving.limits.patience, serving.log)
         self._serving = serving
+        self._is_new = True
+        self._sealing: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless its network is not trusted."""
@@ -224,8 +248,14 @@ class Connection(Talk):
         """Answer; what was written, and all that was answered after it, waits for the disk."""
         serving = self._serving
         service = serving.service
+        if self._is_new:
+            self._is_new = False
+            if serving.keyring is not None and self._seals(serving.keyring, records):
+                return
         if serving.holds(self):
             self.queue, self.busy = records + self.queue, True
+            return
+        if serving.sharing is not None and not (records := serving.sharing.admitted(self, records)):
             return
         domain, counts = service.domain, service.authentications
         version, wrong, size = domain.version, counts[1], 0
@@ -255,6 +285,20 @@ class Connection(Talk):
             self._send(replies, wrote=True)
         elif replies and self.transport is not None:
             self.transport.write(b"".join(map(marked, replies)))
+
+    def _seals(self, keyring: Keyring, records: list[bytes]) -> bool:
+        """Whether the first call asks for TLS, and is given it. What came with it in the clear ends the connection."""
+        xid = asks(records[0])
+        context = keyring.serving(self._serving.service.domain) if xid is not None else None
+        if xid is None or context is None or self.transport is None:
+            return False
+        if len(records) > 1 or not self.is_between:
+            self.drop()
+            return True
+        self.busy = True
+        self.transport.pause_reading()
+        self._sealing = asyncio.get_running_loop().create_task(seal(self, xid, keyring, context, self._serving.log))
+        return True
 
     def _send(self, replies: list[bytes], wrote: bool) -> None:
         if wrote:

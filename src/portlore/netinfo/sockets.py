@@ -13,9 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
 
-SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFNETMASK = 0x8913, 0x8915, 0x891B  # netdevice(7)
+SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFNETMASK, SIOCGIFHWADDR = 0x8913, 0x8915, 0x891B, 0x8927  # netdevice(7)
+IP_PKTINFO, PKTINFO_ROOM = 8, 64  # ip(7); bytes for what the kernel tells with a datagram
 IFF_UP, IFF_BROADCAST, IFF_LOOPBACK = 1, 2, 8
 EVERYBODY = "255.255.255.255"
+ANYWHERE = "0.0.0.0"  # noqa: S104 - compared with, not bound to
 FIRST_HANDED_OVER = 3  # sd_listen_fds(3): the first of them; LISTEN_FDS says how many, LISTEN_PID for whom
 
 
@@ -32,6 +34,34 @@ class Pair(Value):
         self.udp.close()
 
 
+class Asked(tuple[str, int]):
+    """Where a datagram came from, and which address of ours it was sent to (``at``, empty where that is not known)."""
+
+    at: bytes = b""
+
+
+class Answering(socket.socket):
+    """A datagram socket for all addresses that answers from the one that was asked, as its clients demand (Linux).
+
+    A machine with two networks would else answer from the address of the way back, which no client takes for an answer.
+    """
+
+    def recvfrom(self, size: int, flags: int = 0) -> tuple[bytes, Asked]:
+        """A datagram, and where it came from; :meth:`sendto` there answers it."""
+        data, more, _, peer = self.recvmsg(size, PKTINFO_ROOM, flags)
+        asked = Asked(peer)
+        for level, kind, value in more:
+            if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO):
+                asked.at = value[4:8]  # struct in_pktinfo of ip(7): interface, our address, the address in the packet
+        return data, asked
+
+    def sendto(self, data: bytes, peer: tuple[str, int]) -> int:  # type: ignore[override]
+        """Send a datagram, from the address that its receiver asked."""
+        at = peer.at if isinstance(peer, Asked) else b""
+        more = [(socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + at + bytes(4))] if at else []
+        return self.sendmsg([data], more, 0, tuple(peer))
+
+
 def bound(address: str, ports: Iterable[int]) -> Pair:
     """The first of these ports that is free on both transports (0: any).
 
@@ -43,8 +73,11 @@ def bound(address: str, ports: Iterable[int]) -> Pair:
     why = HostError(asked, "no port is free", "give one with --port")
     for number in ports:
         tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named: asyncio looks at it
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        kind = Answering if address == ANYWHERE and sys.platform.startswith("linux") else socket.socket
+        udp = kind(socket.AF_INET, socket.SOCK_DGRAM)
         try:
+            if isinstance(udp, Answering):
+                udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
             if os.name == "posix":
                 tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tcp.bind((address, number))
@@ -95,6 +128,21 @@ def networks() -> list[tuple[str, str]]:
                 last = bytes(a | ~m & 0xFF for a, m in zip(own, mask, strict=True))
                 found.append((socket.inet_ntoa(own), socket.inet_ntoa(last)))
     return found
+
+
+def hardware_address(own: str) -> bytes:
+    """The Ethernet address of the interface that has an address of ours; six zeros where it has none (Linux)."""
+    import fcntl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        for _, name in socket.if_nameindex():
+            request = name.encode()[:15].ljust(40, b"\0")
+            try:
+                if fcntl.ioctl(line, SIOCGIFADDR, request)[20:24] == socket.inet_aton(own):
+                    return fcntl.ioctl(line, SIOCGIFHWADDR, request)[18:24]
+            except OSError:
+                continue
+    return bytes(6)
 
 
 def listening_for_broadcasts(address: str, port: int) -> list[socket.socket]:

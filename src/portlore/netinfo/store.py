@@ -16,15 +16,20 @@ from contextlib import closing, suppress
 from zlib import crc32
 
 from portlore.errors import DataError, HostError, PortloreError
+from portlore.netinfo import history_table
 from portlore.netinfo.domain import Directory, Domain
+from portlore.netinfo.history import KEPT
 from portlore.netinfo.values import ROOT
+from portlore.netinfo.whereabouts import tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Self
 
-FORM = 2  # of the tables, in user_version; form 1, never published, had no seal
+    from portlore.netinfo.history import Change
+
+FORM = 3  # of the tables, in user_version; form 2 had no history; form 1, never published, no seal
 MAGIC = 0x4E49_4442  # application_id: NIDB
 SCHEMA = f"""
 BEGIN;
@@ -33,7 +38,7 @@ CREATE TABLE directories (
     version INTEGER NOT NULL, data BLOB NOT NULL
 ) STRICT;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-PRAGMA application_id = {MAGIC};
+{history_table.TABLE}PRAGMA application_id = {MAGIC};
 PRAGMA user_version = {FORM};
 COMMIT;
 """
@@ -53,12 +58,21 @@ REMEDIES = {  # what SQLite says of this machine rather than of the file (the lo
 
 
 class Batch:
-    """What one commit writes: rows, ids that are gone; checksum, count of writes and seal afterwards."""
+    """What one commit writes: rows, ids that are gone; checksum, count of writes and seal afterwards; its history."""
 
-    __slots__ = ("checksum", "gone", "rows", "seal", "version")
+    __slots__ = ("changes", "checksum", "gone", "rows", "seal", "version")
 
-    def __init__(self, rows: list[Row], gone: list[int], checksum: int, version: int, seal: int) -> None:
+    def __init__(
+        self,
+        rows: list[Row],
+        gone: list[int],
+        checksum: int,
+        version: int,
+        seal: int,
+        changes: Sequence[Change] = (),
+    ) -> None:
         self.rows, self.gone, self.checksum, self.version, self.seal = rows, gone, checksum, version, seal
+        self.changes = changes
 
 
 class Store:
@@ -74,6 +88,7 @@ class Store:
         self._seals: dict[int, int] = {}  # the checksum of every row that is stored, and their sum
         self._seal = 0
         self._checksum: int | None = None
+        self._kept = KEPT
         self.is_clone = False  # what is stored is a clone's; known after load
         asked = f"opening the domain {path}"
         _check_kind(path, asked, create)
@@ -85,13 +100,16 @@ class Store:
             kind = base.execute("PRAGMA application_id").fetchone()[0]
             is_empty = not base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             is_new = create and is_empty and kind == 0 and form == 0
-            if not is_new and (kind != MAGIC or form != FORM):
+            is_old = kind == MAGIC and form == history_table.OLD_FORM
+            if not is_new and not is_old and (kind != MAGIC or form != FORM):
                 found = f"it has form {form}, not {FORM}" if kind == MAGIC else "it is another program's database"
                 raise DataError(asked, "it is empty" if is_empty else found, "name a domain that portlore has made")
             if exclusive:  # only now: no lock file is left beside what is not ours
                 self._lock = _locked(path, asked)
             if is_new:
                 base.executescript(SCHEMA)
+            elif is_old and exclusive:  # who only looks leaves it as it is
+                base.executescript(f"BEGIN IMMEDIATE; {history_table.TABLE} PRAGMA user_version = {FORM}; COMMIT;")
             self._file = _identity(self._whole_path)
             base.execute("PRAGMA journal_mode = WAL")
             base.execute("PRAGMA synchronous = FULL")
@@ -129,7 +147,7 @@ class Store:
             is_whole = facts.get("seal") == seal + checksum + version
         except (sqlite3.Error, UnicodeDecodeError, TypeError, struct.error) as error:
             raise _told(asked, "the store is damaged", error) from None
-        if not rows and not facts:
+        if not rows and facts.keys() <= {CLONE}:
             raise DataError(asked, "nothing is in it: making it was broken off", "import it again")
         if not is_whole:
             raise DataError(asked, "the store is damaged: it is not what was written", "restore it from a backup")
@@ -157,8 +175,8 @@ class Store:
         finally:
             base.execute("ROLLBACK")
 
-    def batch(self, domain: Domain) -> Batch:
-        """What the domain has written since the last batch, as it is now."""
+    def batch(self, domain: Domain, changes: Sequence[Change] = ()) -> Batch:
+        """What the domain has written since the last batch, as it is now; its ``changes`` as they are told."""
         rows: list[Row] = []
         gone = []
         for number, one in domain.take().items():
@@ -166,9 +184,9 @@ class Store:
                 gone.append(number)
             else:
                 rows.append(_row(one))
-        return self._sealed(rows, gone, domain)
+        return self._sealed(rows, gone, domain, changes)
 
-    def _sealed(self, rows: list[Row], gone: list[int], domain: Domain) -> Batch:
+    def _sealed(self, rows: list[Row], gone: list[int], domain: Domain, changes: Sequence[Change]) -> Batch:
         """A batch with the seal of all rows as they are after it."""
         for number in gone:
             self._seal -= self._seals.pop(number, 0)
@@ -176,7 +194,7 @@ class Store:
             checksum = _row_checksum(row)
             self._seal += checksum - self._seals.get(row[0], 0)
             self._seals[row[0]] = checksum
-        return Batch(rows, gone, domain.checksum, domain.version, self._seal)
+        return Batch(rows, gone, domain.checksum, domain.version, self._seal, changes)
 
     def commit(self, batch: Batch) -> None:
         """Write a batch, durably; :class:`HostError` when the disk does not take it: then nothing of it is there."""
@@ -190,6 +208,8 @@ class Store:
             sealed = batch.seal + batch.checksum + batch.version
             facts = (("checksum", batch.checksum), ("version", batch.version), ("seal", sealed))
             base.executemany("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", facts)
+            if batch.changes:
+                history_table.add(base, batch.changes, self._kept)
             base.execute("COMMIT")
         except sqlite3.Error as error:
             if base.in_transaction:
@@ -198,8 +218,8 @@ class Store:
             raise HostError(asked, found, "make room, then start the server again") from None
         self._checksum = batch.checksum
 
-    def write_all(self, domain: Domain) -> None:
-        """Replace all that is stored by a domain."""
+    def write_all(self, domain: Domain, changes: Sequence[Change] = ()) -> None:
+        """Replace all that is stored by a domain, but for its history."""
         domain.take()
         rows = list(map(_row, domain.directories.values()))
         try:
@@ -207,7 +227,7 @@ class Store:
         except sqlite3.Error as error:
             raise _told(f"writing the domain {self.path}", "the store is damaged", error) from None
         self._seals, self._seal = {}, 0
-        self.commit(self._sealed(rows, gone, domain))
+        self.commit(self._sealed(rows, gone, domain, changes))
 
     def mark_clone(self) -> None:
         """Have it known that this is a clone's: its server takes writes from the domain's master alone."""
@@ -216,6 +236,34 @@ class Store:
         except sqlite3.Error as error:
             raise _told(f"writing the domain {self.path}", "the store is damaged", error) from None
         self.is_clone = True
+
+    def history(self, after: int = 0, *, newest_first: bool = False) -> Iterator[Change]:
+        """The changes that are recorded with a number larger than one, also while a server writes more."""
+        try:
+            yield from history_table.read(self._base, after, newest_first=newest_first)
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            raise _told(f"reading the history of {self.path}", "the store is damaged", error) from None
+
+    def newest_change(self) -> int:
+        """The number of the last change that was recorded; 0 without any."""
+        try:
+            return history_table.newest(self._base)
+        except sqlite3.Error as error:
+            raise _told(f"reading the history of {self.path}", "the store is damaged", error) from None
+
+    def keep(self, changes: int) -> None:
+        """Have no more than so many changes in the history from now on; what is beyond goes at once."""
+        self._kept = changes
+        try:
+            with self._base:
+                self._base.execute("BEGIN IMMEDIATE")
+                history_table.trim(self._base, changes)
+        except sqlite3.Error as error:
+            raise _told(f"writing the domain {self.path}", "the store is damaged", error) from None
+
+    def tell(self, where: str) -> None:
+        """Have it known to others that it is served, and where: ``HOST:PORT/TAG``."""
+        tell(self._lock, where)
 
     def stored_checksum(self) -> int | None:
         """The checksum that stood beside what was loaded or committed last; ``None`` before either."""
@@ -315,7 +363,8 @@ def _told(asked: str, found: str, error: Exception) -> PortloreError:
     remedy = REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     if remedy is not None:
         return HostError(asked, str(error), remedy)
-    return DataError(asked, f"{found}: {error}", "restore it from a backup")
+    words = " ".join(str(error).split())[:200]  # it may quote a whole table
+    return DataError(asked, f"{found}: {words}", "restore it from a backup")
 
 
 def faults(domain: Domain) -> Iterable[str]:

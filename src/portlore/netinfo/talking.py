@@ -58,6 +58,19 @@ class Talk(asyncio.BufferedProtocol):
         self.queue = []
         self._stop_timer()
 
+    def sealed(self, transport: asyncio.Transport, key: str) -> None:
+        """Go on through TLS, with a caller who has shown a key, or none."""
+        self.transport = transport
+        transport.set_write_buffer_limits(UNREAD)
+        self.caller = self.caller.replace(sealed=True, key=key)
+        self.busy = False
+        self.go_on()
+
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing has come beyond the records that are being worked on."""
+        return not self._reader.held and not self.queue
+
     def drop(self) -> None:
         """Close at once."""
         if self.transport is not None:

@@ -79,37 +79,56 @@ def _matched(
     pairs: list[tuple[int, int]] = []
     new: list[int] = []
     for name, many in theirs.items():
-        left = mine.get(name, [])
+        left = dict.fromkeys(mine.get(name, ()))
         if len(many) == len(left) == 1 and name and not is_services:
-            pairs.append((left.pop(), many[0]))
+            pairs.append((left.popitem()[0], many[0]))
+            mine[name] = []
             continue
+        alike: dict[bytes, list[int]] = {}  # by their properties, the first last
+        for number in reversed(left):
+            alike.setdefault(domain.directories[number].data, []).append(number)
         rest = []
         for number in many:
-            data = other.directories[number].data
-            same = next((one for one in left if domain.directories[one].data == data), None)
-            if same is None:
-                rest.append(number)
+            same = alike.get(other.directories[number].data)
+            if same:
+                pairs.append((same.pop(), number))
+                del left[pairs[-1][0]]
             else:
-                left.remove(same)
-                pairs.append((same, number))
+                rest.append(number)
+        speaking = _speaking(domain, left, is_services) if name else {}
         for number in rest:
-            match = _first(domain, left, other.directories[number], is_services) if name else None
+            match = _first(left, speaking, other.directories[number], is_services)
             if match is None:
                 new.append(number)
             else:
-                left.remove(match)
+                del left[match]
                 pairs.append((match, number))
+        if name in mine:
+            mine[name] = list(left)
     order = {number: place for place, number in enumerate(there.children)}
     pairs.sort(key=lambda pair: order[pair[1]])
     new.sort(key=lambda number: order[number])
     return pairs, new, [number for left in mine.values() for number in left]
 
 
-def _first(domain: Domain, left: Iterable[int], wanted: Directory, is_services: bool) -> int | None:
-    protocols = set(dict(pairs_of(wanted.data)).get(PROTOCOL, ())) if is_services else None
-    for number in left:
-        if protocols is None or protocols & set(dict(pairs_of(domain.directories[number].data)).get(PROTOCOL, ())):
-            return number
+def _speaking(domain: Domain, left: Iterable[int], is_services: bool) -> dict[bytes, list[int]]:
+    """Directories by what tells them apart where their names are one, the first last: services by protocol."""
+    found: dict[bytes, list[int]] = {}
+    for number in reversed(list(left)):
+        told = dict(pairs_of(domain.directories[number].data)).get(PROTOCOL, ()) if is_services else (b"",)
+        for protocol in dict.fromkeys(told):
+            found.setdefault(protocol, []).append(number)
+    return found
+
+
+def _first(left: dict[int, None], speaking: dict[bytes, list[int]], wanted: Directory, is_services: bool) -> int | None:
+    """A directory that is left and speaks a protocol that is wanted."""
+    protocols = dict(pairs_of(wanted.data)).get(PROTOCOL, ()) if is_services else (b"",)
+    for many in (speaking.get(protocol, []) for protocol in protocols):
+        while many and many[-1] not in left:
+            many.pop()
+        if many:
+            return many[-1]
     return None
 
 

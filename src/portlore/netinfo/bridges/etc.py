@@ -26,24 +26,41 @@ if TYPE_CHECKING:
 
 WHOLE = "netinfo.json"
 SHADOW = "shadow"
-HIDDEN = b"x"  # in /etc/passwd, for a password that is in /etc/shadow
+HIDDEN, LOCKED = b"x", b"*"  # in /etc/passwd, for a password that is in /etc/shadow; for one that nobody has
 DAY = 86_400  # seconds
+PASSWORD = b"passwd"
 NEW_USER = (b"class", b"change", b"expire")  # what niload adds, and passwd does not tell
 
 
 class File(Value):
-    """A file: the directory that it is about, how it is written and read, by what its entries are told apart."""
+    """A file: the directory that it is about, how it is written and read, by what its entries are told apart.
+
+    ``goes``: what goes with a line that is taken out, where that is not the whole directory, of which others tell too.
+    """
 
     place: bytes
     write: Callable[[Rows], bytes]
     parse: Callable[[bytes], Iterator[Properties]]
     key: tuple[bytes, ...] = (b"name",)
     silent: tuple[bytes, ...] = ()  # what parse adds of its own: only to entries that are new
+    goes: tuple[bytes, ...] = ()
 
 
 def _one(row: Properties, name: bytes, default: bytes = b"") -> bytes:
     found = first(row, name)
     return found.values[0] if found and found.values else default
+
+
+def _password(row: Properties) -> bytes:
+    """What stands for a password: to NetInfo nobody is a user without the property, to Unix everybody (SPEC 2.6)."""
+    return _one(row, PASSWORD) if first(row, PASSWORD) else LOCKED
+
+
+def _master_passwd(rows: Rows) -> bytes:
+    """As nidump writes it."""
+    return dumping.FORMATS["passwd"].write(
+        [row if first(row, PASSWORD) else (*row, Property(PASSWORD, (LOCKED,))) for row in rows]
+    )
 
 
 def _passwd(rows: Rows) -> bytes:
@@ -53,7 +70,7 @@ def _passwd(rows: Rows) -> bytes:
     for row in rows:
         if name := _one(row, b"name"):
             uid, gid, *rest = [_one(row, column) for column in columns]
-            lines.append(b":".join((name, HIDDEN if _one(row, b"passwd") else b"", uid, gid, *rest)) + b"\n")
+            lines.append(b":".join((name, HIDDEN if _password(row) else b"", uid, gid, *rest)) + b"\n")
     return b"".join(lines)
 
 
@@ -64,7 +81,7 @@ def _shadow(rows: Rows) -> bytes:
         if name := _one(row, b"name"):
             expire = _one(row, b"expire", b"0")
             day = b"%d" % (int(expire) // DAY) if expire.isdigit() and len(expire) < 13 and int(expire) else b""
-            lines.append(b"%b:%b::::::%b:\n" % (name, _one(row, b"passwd"), day))
+            lines.append(b"%b:%b::::::%b:\n" % (name, _password(row), day))
     return b"".join(lines)
 
 
@@ -129,20 +146,20 @@ def _exports(data: bytes) -> Iterator[Properties]:
         yield tuple([Property(name, tuple(values)) for name, values in pairs if values])
 
 
-def _usual(name: str, *, key: tuple[bytes, ...] = (b"name",), silent: tuple[bytes, ...] = ()) -> File:
+def _usual(name: str, *, silent: tuple[bytes, ...] = (), goes: tuple[bytes, ...] = ()) -> File:
     """A format of nidump and niload."""
     written = dumping.FORMATS[name]
-    return File(written.path[1:], written.write, loading.FORMATS[name].parse, key, silent)
+    return File(written.path[1:], written.write, loading.FORMATS[name].parse, silent=silent, goes=goes)
 
 
 FILES = {
-    "master.passwd": _usual("passwd", silent=(b"_writers_passwd",)),
+    "master.passwd": _usual("passwd", silent=(b"_writers_passwd",)).replace(write=_master_passwd),
     "passwd": File(b"users", _passwd, _parse_passwd, silent=(b"_writers_passwd", *NEW_USER)),
-    SHADOW: File(b"users", _shadow, _parse_shadow),
+    SHADOW: File(b"users", _shadow, _parse_shadow, goes=(PASSWORD, b"expire")),
     "group": _usual("group"),
     "hosts": _usual("hosts"),
-    "ethers": File(b"machines", dumping.FORMATS["ethers"].write, _ethers),
-    "bootptab": _usual("bootptab", silent=(b"htype",)),
+    "ethers": File(b"machines", dumping.FORMATS["ethers"].write, _ethers, goes=(b"en_address",)),
+    "bootptab": _usual("bootptab", silent=(b"htype",), goes=(b"htype", b"bootfile")),
     "networks": _usual("networks"),
     "services": File(b"services", _services, _parse_services, (b"name", b"port")),
     "protocols": _usual("protocols"),
@@ -155,17 +172,21 @@ FILES = {
 
 def write(domain: Domain, options: Options) -> Iterator[tuple[str, bytes]]:
     """The files there is something for, and the whole domain beside them."""
+    rows: dict[bytes, Rows] = {}
     for name, file in FILES.items():
-        if text := _written(domain, file):
+        if text := _written(domain, file, rows):
             yield name, text
     yield WHOLE, "".join(records.write(domain, options)).encode()
 
 
-def _written(domain: Domain, file: File) -> bytes:
+def _written(domain: Domain, file: File, rows: dict[bytes, Rows]) -> bytes:
+    """A file's text; ``rows``: what is in the places that were looked at, as several files are about one."""
     place = domain.path(file.place)
     if place is None:
         return b""
-    return file.write([domain.directories[number].properties for number in domain.directories[place].children])
+    if file.place not in rows:
+        rows[file.place] = [domain.directories[number].properties for number in domain.directories[place].children]
+    return file.write(rows[file.place])
 
 
 def read(source: Iterable[tuple[str, bytes]], options: Options) -> Told:
@@ -175,9 +196,10 @@ def read(source: Iterable[tuple[str, bytes]], options: Options) -> Told:
     if WHOLE in given:
         domain = records.read([given[WHOLE]], options).domain
     root = tree_of(domain) if domain else Node(id=0)
-    changed = []
+    changed: list[str] = []
+    rows: dict[bytes, Rows] = {}
     for name, file in FILES.items():
-        before = _written(domain, file) if domain else b""
+        before = _written(domain, file, rows) if domain else b""
         after = given.get(name, b"" if domain is None else before)
         if after != before:
             changed.append(name)
@@ -195,16 +217,15 @@ def _apply(root: Node, file: File, before: bytes, after: bytes, where: str) -> N
     old, new = _by_key(file, before), _by_key(file, after)
     above = root.child(file.place)
     standing: dict[Key, Node] = {}
-    moved: dict[bytes, Node] = {}  # entries whose key is gone, by name: a service with another port
+    moved: dict[bytes, list[Node]] = {}  # entries whose key is gone, by name: a service with another port
     for node in above.children:
         key = _key(file, node.properties)
-        standing.setdefault(key, node)
-        if key in old and key not in new:
-            moved.setdefault(key[0], node)
+        if standing.setdefault(key, node) is node and key in old and key not in new:
+            moved.setdefault(key[0], []).append(node)
     for key, row in new.items():
         if old.get(key) == row:
             continue
-        found = standing.get(key) or moved.pop(key[0], None)
+        found = standing.get(key) or (moved[key[0]].pop(0) if moved.get(key[0]) else None)
         was = old.get(key) or (old.get(_key(file, found.properties), ()) if found else ())
         node = found or Node()
         if found is None:
@@ -213,8 +234,13 @@ def _apply(root: Node, file: File, before: bytes, after: bytes, where: str) -> N
         now = {one.name: one for one in row if one.name not in silent}
         pairs = _edited(node.properties, {one.name: one for one in was if one.name not in silent}, now)
         node.properties = checked([(one.name, one.values) for one in pairs], where)
-    gone = {id(standing[key]) for key in old if key not in new and key in standing and key[0] in moved}
-    above.children = [node for node in above.children if id(node) not in gone]
+    gone = {id(node) for many in moved.values() for node in many}
+    if not file.goes:
+        above.children = [node for node in above.children if id(node) not in gone]
+        return
+    for node in above.children:
+        if id(node) in gone:
+            node.properties = tuple([one for one in node.properties if one.name not in file.goes])
 
 
 def _edited(given: Properties, was: dict[bytes, Property], now: dict[bytes, Property]) -> Properties:

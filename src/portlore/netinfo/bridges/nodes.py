@@ -22,11 +22,13 @@ DO = "NetInfo cannot hold it: shorten it or split it there"
 class Node:
     """A directory to be. ``id``: its number where the form tells it, else -1; ``place``: among its siblings."""
 
-    __slots__ = ("children", "id", "instance", "place", "properties")
+    __slots__ = ("_known", "_seen", "children", "id", "instance", "place", "properties")
 
     def __init__(self, properties: Properties = (), id: int = -1, instance: int = 0, place: int = -1) -> None:  # noqa: A002
         self.properties, self.id, self.instance, self.place = properties, id, instance, place
         self.children: list[Node] = []
+        self._known: dict[bytes, Node] = {}  # the first child of each name, among so many of them
+        self._seen = 0
 
     @property
     def name(self) -> bytes:
@@ -35,13 +37,18 @@ class Node:
         return found.values[0] if found and found.values else b""
 
     def child(self, name: bytes) -> Node:
-        """The first directory of a name below it, which is made where there is none."""
-        for one in self.children:
-            if one.name == name:
-                return one
-        made = Node((Property(NAME, (name,)),))
-        self.children.append(made)
-        return made
+        """The first directory of a name below it, which is made where there is none.
+
+        As long as it is asked, children are appended and keep their names.
+        """
+        for one in self.children[self._seen :]:
+            self._known.setdefault(one.name, one)
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = Node((Property(NAME, (name,)),))
+            self.children.append(found)
+        self._seen = len(self.children)
+        return found
 
 
 def named(name: bytes) -> Properties:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from portlore.errors import InputError
 from portlore.netinfo.bridges import dn as names
 from portlore.netinfo.bridges import syntaxes
 
@@ -24,6 +25,7 @@ GROUPS = (b"hosts", b"users", b"domains")  # of a netgroup, in the order of a tr
 NOBODY = b"-"  # in a triple: no value fits
 OPTION = re.compile(rb"[^, ]+")
 MEMBER_ATTRIBUTES = ("member", "uniquemember")
+MOST_STEPS = 5_000_000  # in writing out groups within groups: fifty of them around all of 100,000 users
 
 
 class Members:
@@ -38,6 +40,7 @@ class Members:
         self.names: dict[bytes, bytes] = {}  # the other way: a user's entry by the user's name
         self.nested: set[object] = set()  # groups within groups
         self.cyclic: set[object] = set()
+        self.left = MOST_STEPS
 
     @staticmethod
     def key(text: str) -> Dn:
@@ -45,17 +48,22 @@ class Members:
         return names.key(names.parse_dn(text))
 
     def below(self, direct: Sequence[bytes], entries: Sequence[object], group: object = None) -> tuple[bytes, ...]:
-        """The names of all members, each once; a group within itself adds nobody."""
+        """The names of all members, each once; a group within itself adds nobody.
+
+        :class:`InputError` where groups within groups come to more than can be written out.
+        """
         found = dict.fromkeys(direct)
         waiting = [(iter(entries), group)]
-        path = [group]
+        path = {group: None}  # the groups that the walk is within, the outermost first
         seen = {group}
         while waiting:
             entry = next(waiting[-1][0], None)
             if entry is None:
                 waiting.pop()
-                path.pop()
+                path.popitem()
                 continue
+            if len(path) > 1:  # what a group names by itself stands there already
+                self._step()
             if entry in self.groups:
                 self.nested.add(entry)
                 if entry in path:
@@ -63,9 +71,10 @@ class Members:
                 if entry not in seen:
                     seen.add(entry)
                     names, more = self.groups[entry]
+                    self._step(len(names))
                     found.update(dict.fromkeys(names))
                     waiting.append((iter(more), entry))
-                    path.append(entry)
+                    path[entry] = None
                 continue
             name = self.users.get(entry)
             if name is None:
@@ -73,6 +82,12 @@ class Members:
             if name:
                 found[name] = None
         return tuple(found)
+
+    def _step(self, count: int = 1) -> None:
+        self.left -= count
+        if self.left < 0:
+            found = f"their members come to more than {MOST_STEPS:,}, written out group by group"
+            raise InputError("reading groups within groups", found, "leave them out: --without member")
 
 
 def _first_step(entry: object) -> bytes:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 HEAD = ("id", "instance", "parent", "place", "path", "property", "values")
 FIXED = 5  # columns before the property
 SPECIAL = re.compile(r"[%\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|^[=+@-]|^ | \Z")
+LONGEST_CELL = (1 << 31) - 1  # of the csv module's own limit: a path has many names, of which each sign may take three
 DO = "give the table that `portlore netinfo export --to csv` writes"
 
 
@@ -78,6 +79,7 @@ def read(source: Iterable[bytes], options: Options) -> Told:
                 refuse("it is not UTF-8")
 
     reader = csv.reader(lines(), strict=True)
+    before = csv.field_size_limit(LONGEST_CELL)  # the process's, not the reader's: given back below
     nodes: dict[int, Node] = {}
     parents: dict[int, int] = {}
     given: dict[int, list[Pair]] = {}
@@ -102,6 +104,8 @@ def read(source: Iterable[bytes], options: Options) -> Told:
     except csv.Error as error:
         at = reader.line_num
         refuse(str(error))
+    finally:
+        csv.field_size_limit(before)
     if ROOT not in nodes:
         raise ParseError(asked, "no directory 0, the root", DO)
     for number, one in nodes.items():

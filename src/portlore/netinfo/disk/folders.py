@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from contextlib import contextmanager
 from pathlib import Path
 
 from portlore.errors import DataError, HostError, InputError
@@ -13,7 +14,7 @@ from portlore.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from portlore.netinfo.disk.findings import Recovered
 
@@ -167,6 +168,18 @@ def write_store(folder: Path, files: Mapping[str, bytes]) -> None:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise _refused(asked, error) from None
+
+
+@contextmanager
+def new_file(path: str) -> Iterator[None]:
+    """While a store's file is made that was not there: nothing is left of it, nor of what goes with it, if it fails."""
+    there = os.path.lexists(path)
+    try:
+        yield
+    except BaseException:
+        for end in () if there else ("", "-wal", "-shm", ".lock"):
+            Path(f"{path}{end}").unlink(missing_ok=True)
+        raise
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -6,8 +6,8 @@ import os
 from contextlib import ExitStack
 
 from portlore.errors import HostError, NetInfoError, PortloreError
-from portlore.netinfo.client import child_of, children_of, name_of, upwards
 from portlore.netinfo.handle import NODIR
+from portlore.netinfo.hierarchy import Astray, child_of, children_of, name_of, upwards
 from portlore.netinfo.tools.running import (
     Ended,
     Misused,
@@ -43,16 +43,19 @@ def nifind(arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO, stderr: 
         raise Misused
     path = os.fsencode(options.words[0])
     shown: list[dict[str, Any]] = []
+    lost: list[Astray] = []
     with ExitStack() as closing:
         try:
-            for handle in _everywhere(options) if "-a" in options.flags else _upwards(options):
+            for handle in _everywhere(options) if "-a" in options.flags else _upwards(options, lost):
                 closing.enter_context(handle)
                 if "-n" in options.flags and handle.tag == LOCAL:
                     continue
-                told, found = _look(handle, path, options)
+                told, found = _look(handle, path, options, lost)
                 shown.append(found)
                 stdout.write(b"" if options.json else told)
         except NetInfoError as refusal:
+            if options.json and isinstance(refusal, Astray):  # what is below is found all the same
+                print_json(stdout, domains=shown)
             failed(b"can't search " + path, refusal)
         except HostError as error:
             raise Ended(1, str(error).encode(), asked=error.asked, found=error.found, do=error.do) from None
@@ -60,9 +63,9 @@ def nifind(arguments: Sequence[str], stdin: BinaryIO, stdout: BinaryIO, stderr: 
         print_json(stdout, domains=shown)
 
 
-def _look(handle: Handle, path: bytes, options: Options) -> tuple[bytes, dict[str, Any]]:
+def _look(handle: Handle, path: bytes, options: Options, lost: list[Astray]) -> tuple[bytes, dict[str, Any]]:
     """What is said of one domain, to people and to scripts."""
-    name, properties = name_of(handle), "-p" in options.flags
+    name, properties = _name(handle, lost), "-p" in options.flags
     try:
         one = handle.search(path)
         found = handle.read(one).properties if properties else ()
@@ -77,6 +80,19 @@ def _look(handle: Handle, path: bytes, options: Options) -> tuple[bytes, dict[st
     return said + lines(found) + b"\n", {"domain": text(name), "id": one.object, "props": pairs(found)}
 
 
+def _name(handle: Handle, lost: list[Astray]) -> bytes:
+    """A domain's name; below a parent that is not there, by which address and tag it goes.
+
+    ``lost``: that the parent is not there, once that is known; it is not waited for again.
+    """
+    try:
+        if not lost:
+            return name_of(handle)
+    except Astray as error:
+        lost.append(error)
+    return handle.tag + b"@" + handle.connection.address.encode()
+
+
 def _opened(options: Options, domain: str) -> Handle:
     try:
         return opened(options, domain)
@@ -85,7 +101,7 @@ def _opened(options: Options, domain: str) -> Handle:
         raise Ended(1, what, None, asked=end.asked, found=end.found, do=end.do) from None
 
 
-def _upwards(options: Options) -> Iterator[Handle]:
+def _upwards(options: Options, lost: list[Astray]) -> Iterator[Handle]:
     """The local domain and those above it, up to the one that is named, else to the root."""
     if "-t" in options.flags:
         yield from upwards(_opened(options, (*options.words, "")[1]))
@@ -95,7 +111,7 @@ def _upwards(options: Options) -> Iterator[Handle]:
         with _opened(options, options.words[1]) as top:
             highest = name_of(top)
     for handle in upwards(_opened(options, ".")):
-        last = highest is not None and name_of(handle) == highest
+        last = highest is not None and _name(handle, lost) == highest
         yield handle
         if last:
             return

@@ -7,8 +7,8 @@ import re
 import socket
 
 from portlore.errors import NetInfoError
-from portlore.netinfo.client import name_of
 from portlore.netinfo.handle import NODIR, NOPROP
+from portlore.netinfo.hierarchy import name_of, why_lost
 from portlore.netinfo.tools.editing import (
     change_values,
     create_path,
@@ -183,7 +183,9 @@ def _rparent(handle: Handle, options: Options, words: list[bytes], stdout: Binar
             print_json(stdout, parent=None)
         else:
             stdout.write(b"root domain: no parent\n")
-        raise Ended(100 + refusal.status) from None
+        lost = why_lost(handle)  # the original says no more, also where a parent is named
+        said = b"" if lost is None else lost.found.encode("utf-8", "backslashreplace")
+        raise Ended(100 + refusal.status, said, asked="the parent", found=text(said)) from None
     host = address
     if "-n" not in options.flags:
         try:

@@ -9,6 +9,7 @@ from portlore.netinfo.calling import FAILED
 from portlore.netinfo.client import open_domain, open_server, told
 from portlore.netinfo.disk.reading import names_a_store, open_store
 from portlore.netinfo.handle import NODIR
+from portlore.netinfo.hierarchy import Astray
 from portlore.netinfo.values import NUMBERS, NiId
 
 TYPE_CHECKING = False
@@ -240,10 +241,13 @@ def _opened_store(domain: str) -> Handle:
 def _refuse(error: PortloreError, name: bytes, *, by_tag: bool) -> NoReturn:
     """End without a domain."""
     found, do = error.found, error.do
-    if isinstance(error, NetInfoError):
+    if isinstance(error, NetInfoError) and not isinstance(error, Astray):
         found, do = told(error.status), TO_DO.get(error.status, TO_DO[FAILED])
     if not by_tag:
         what = b"can't connect to server for domain " + name
+        if isinstance(error, Astray):  # where the originals called for ever, or took another domain for the root
+            shown = what + b": " + error.found.encode("utf-8", "backslashreplace")
+            raise Unopened(CONNECTED, shown, asked=text(what), found=found, do=do) from None
         raise Unopened(CONNECTED, what, asked=text(what), found=found, do=do) from None
     if isinstance(error, InputError | HostError):
         what = b"incorrect format for domain %b (%b)" % (name, error.found.encode())
@@ -259,9 +263,11 @@ def _refuse(error: PortloreError, name: bytes, *, by_tag: bool) -> NoReturn:
 def failed(what: bytes, refusal: NetInfoError, mark: bytes | None = b": ", base: int = 100) -> NoReturn:
     """End with a status."""
     code = COMMUNICATION if refusal.status == FAILED else (base + refusal.status) & 0xFF
-    found = told(refusal.status)
-    do = TO_DO.get(refusal.status, "see the status in the documentation of NetInfo")
-    raise Ended(code, what + b": " + found.encode(), mark, asked=text(what), found=found, do=do)
+    found, do = told(refusal.status), TO_DO.get(refusal.status, "see the status in the documentation of NetInfo")
+    if isinstance(refusal, Astray):
+        found, do = refusal.found, refusal.do
+    shown = what + b": " + found.encode("utf-8", "backslashreplace")
+    raise Ended(code, shown, mark, asked=text(what), found=found, do=do)
 
 
 def directory(handle: Handle, path: bytes) -> NiId:
