@@ -56,7 +56,7 @@ if TYPE_CHECKING:
         Socket,
     )
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 _HOMES = {
     "portlore.book": ("Book",),

@@ -179,7 +179,7 @@ def test_a_clone_without_the_extra_follows_in_the_clear_and_says_so(
     with served(MASTER, stored(tmp_path / "m", domain), "--classic", "--key", str(tmp_path / "m.pem")) as master:
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "without"))
         with served(CLONES[0], cloned(tmp_path / "c0"), "--key", str(tmp_path / "c0.pem")) as clone:
-            clone.line(r"channel=plain \(making the key .*cryptography is not there; run: .*portlore\[replicas\]")
+            clone.line(r"channel=plain \(making the key .*cryptography is not there; run: portlore netinfo key --new")
             clone.line("read all tag=net .*channel=tls1.3")  # what it asks for is sealed: that takes no key of its own
             with handle(master, MASTER) as one:
                 add(one, people, "later")
@@ -221,6 +221,7 @@ def test_a_master_with_another_key_is_neither_asked_nor_heard(tmp_path: Path) ->
             false, right = (read_key(str(tmp_path / name)) for name in ("false.pem", "m.pem"))
             assert false is not None
             assert right is not None
+            other.line(f"clone={CLONES[0]}/net tag=net channel=")  # it was told the checksum: writes come next
             with handle(other, MASTER) as one:
                 add(one, people, "by somebody else")
             other.line(f"clone={CLONES[0]}/net tag=net .*it takes nothing from here")
@@ -465,7 +466,7 @@ def test_a_server_that_hangs_up_after_its_offer_or_adds_to_it_is_an_error_in_tim
 
             def answer() -> None:
                 for _ in range(2):
-                    with door.accept()[0] as other:
+                    with suppress(OSError), door.accept()[0] as other:  # who called may hang up at any moment
                         xid = int.from_bytes(other.recv(100)[4:8], "big")
                         other.sendall(marked(channel.offer(xid)) + reply)
                         other.recv(1)

@@ -44,11 +44,18 @@ def key_file(named: str | None, database: str | None) -> str:
     return f"{user_directory()}/netinfo/{FILE}"
 
 
-def keyring(args: Namespace, database: str | None, log: Callable[[str], None]) -> Keyring:
-    """The key of a server; :class:`HostError` for one that is not in order."""
-    from portlore.netinfo.secure import Keyring
+def keyring(
+    args: Namespace, database: str | None, log: Callable[[str], None], tell: Callable[[str], None] | None = None
+) -> Keyring:
+    """The key of a server; :class:`HostError` for one that is not in order.
 
-    made = Keyring(key_file(args.key, database), log, plain=args.plain)
+    ``tell``: takes a line when a library is installed to make a key; a server has none, and installs nothing.
+    """
+    from portlore.extras import require
+    from portlore.netinfo.secure import REPLICAS, Keyring
+
+    obtain = (lambda: require(REPLICAS, tell)) if tell is not None else None
+    made = Keyring(key_file(args.key, database), log, plain=args.plain, obtain=obtain)
     made.load()
     return made
 
@@ -65,12 +72,14 @@ def parsed_pin(text: str | None) -> str:
 
 def show(args: Namespace, output: Output) -> int:
     """Tell the key's name, and the value of ``portlore_key`` that has others know it."""
+    from portlore.extras import require
     from portlore.netinfo import channel
-    from portlore.netinfo.secure import make_key, read_key
+    from portlore.netinfo.secure import REPLICAS, make_key, read_key
 
     path = key_file(args.key, args.database)
     own = read_key(path)
     if own is None and args.new:
+        require(REPLICAS, output.say)
         own = make_key(path)
     if own is None:
         do = "make it: portlore netinfo key --new; a server with clones does so itself"

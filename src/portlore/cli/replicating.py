@@ -72,7 +72,7 @@ def clone(args: Namespace, output: Output) -> int:
     if tag == b"local":
         raise InputError("the tag local", "a machine's own domain is never a clone", "choose another --tag")
     said: list[str] = []
-    ring = keyring(args, args.database, said.append)
+    ring = keyring(args, args.database, said.append, output.say)
     master, domain, more = clone_from(where, args.database, tag, PATIENCE, ring, parsed_pin(args.pin))
     name = os.fsdecode(tag)
     output.lines(

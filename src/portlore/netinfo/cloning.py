@@ -325,6 +325,7 @@ def clone_from(
     if sealing.is_first_use:
         said.append(f"the key {sealing.key} is believed from now on; compare: portlore netinfo key, there")
     own = keyring.ensure() if sealing.key else None
+    keyring.tell()
     if own is not None:
         try:
             said.append(introduce(line, sent, address, tag, own))

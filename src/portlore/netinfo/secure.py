@@ -14,6 +14,7 @@ import stat
 from time import monotonic
 
 from portlore.errors import HostError, PolicyRefused, ProtocolError
+from portlore.extras import Extra
 from portlore.files import write_new
 from portlore.netinfo import channel
 from portlore.netinfo.channel import ALPN
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 FILE = "portlore-netinfo.pem"
 HANDSHAKE, PARTING = 10.0, 1.0  # seconds for a handshake, and for the other side's goodbye
 STRANGERS = 64  # connections of callers without a known key that may have TLS: each holds 256 KB
-EXTRA = "python -m pip install 'portlore[replicas]'"
+REPLICAS = Extra("replicas", "cryptography", ("cryptography>=43",), 5)  # to make a key; it is used without
 
 
 class Own(Value):
@@ -76,7 +77,9 @@ def make_key(path: str) -> Own:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     except ImportError:
-        raise HostError(asked, "the package cryptography is not there", f"run: {EXTRA}") from None
+        raise HostError(
+            asked, "the package cryptography is not there", f"run: portlore netinfo key --new --key {path}"
+        ) from None
     made = Ed25519PrivateKey.generate()
     public = made.public_key()
     spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -111,11 +114,18 @@ def _context(protocol: int, path: str) -> ssl.SSLContext:
 class Keyring:
     """The key of this process, as far as there is one, and who is known. ``log`` takes a line.
 
-    ``plain``: no TLS is spoken at all.
+    ``plain``: no TLS is spoken at all. ``obtain`` is called before a key is made, to have what that takes.
     """
 
-    def __init__(self, path: str, log: Callable[[str], None], *, plain: bool = False) -> None:
-        self.path, self.plain, self._log = path, plain, log
+    def __init__(
+        self,
+        path: str,
+        log: Callable[[str], None],
+        *,
+        plain: bool = False,
+        obtain: Callable[[], None] | None = None,
+    ) -> None:
+        self.path, self.plain, self._log, self._obtain = path, plain, log, obtain
         self.own: Own | None = None
         self.strangers: dict[Talk, None] = {}  # who has TLS without a known key, the longest there first
         self._told = self._news = ""
@@ -133,7 +143,10 @@ class Keyring:
             self._say("channel=plain (--plain): what servers send one another can be read on the way")
         elif self.own is None:
             try:
-                self._take(read_key(self.path) or make_key(self.path))
+                found = read_key(self.path)
+                if found is None and self._obtain is not None:
+                    self._obtain()
+                self._take(found or make_key(self.path))
             except HostError as error:
                 self._say(f"channel=plain ({error})")
         return self.own
