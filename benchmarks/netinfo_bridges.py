@@ -17,7 +17,7 @@ from portlore.netinfo.domain import Domain
 from portlore.netinfo.store import Store
 from portlore.netinfo.values import Record, properties
 
-GOAL = 5.0  # seconds, for LDIF
+GOAL = 5.0  # seconds, for LDIF as it is written by default
 COUNT = 100_000
 WAYS = (
     ("ldif", ("--base", "dc=example,dc=com")), ("ldif", ("--base", "dc=example,dc=com", "--schema", "apple")),
@@ -70,7 +70,7 @@ def main() -> int:
                 taken, work, memory = timed("import", str(copy), str(file), "--from", form)
                 line += f"  import {taken:5.2f} s ({work:5.2f})  memory so far {memory:.0f} MB"
             print(line)
-            slow = slow or (form == "ldif" and "apple" not in more and export > GOAL * count / COUNT + 0.5)
+            slow = slow or (form == "ldif" and len(more) == 2 and export > GOAL * count / COUNT)
     print("missed" if slow else "within the goal")
     return 1 if slow else 0
 

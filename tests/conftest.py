@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("PORTLORE_SHARED", ROOT.parent / "shared"))
@@ -19,7 +19,22 @@ settings.register_profile("dev", max_examples=60, deadline=None)
 settings.register_profile(
     "ci", max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
+COVERED = 25  # examples while coverage is counted
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """While coverage is counted, which takes three times as long, random tests try less, and the same every time.
+
+    ``./check`` runs them whole on the newest Python, without coverage.
+    """
+    if not config.getoption("cov_source", None):
+        return
+    for item in items:
+        if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+            asked = item.obj._hypothesis_internal_use_settings
+            fewer = settings(asked, max_examples=min(asked.max_examples, COVERED), derandomize=True, database=None)
+            item.obj._hypothesis_internal_use_settings = fewer
 
 
 @pytest.fixture(autouse=True)

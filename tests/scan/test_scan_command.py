@@ -23,7 +23,7 @@ from portlore.cli.scan import DESCRIPTION
 from portlore.scan.results import parse_results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = needs_namespaces
 OPEN = (22, 80, 703, 5432, 8080, 50123)
@@ -45,12 +45,27 @@ def scan(hosts: Hosts, command: list[str], *words: str, **options: Any) -> subpr
     return hosts.run([*command, "scan", *words], env=environment, **options)
 
 
+def sent(hosts: Hosts) -> int:
+    """How many packets the scanner has sent in all."""
+    return int(hosts.run(["cat", "/sys/class/net/scan0/statistics/tx_packets"]).stdout)
+
+
+def until(so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def found(text: str) -> set[tuple[str, str, int]]:
     return {key for key, row in parse_results(text, "scan").rows.items() if row["outcome"] == "open"}
 
 
-@pytest.mark.parametrize("engine", ["auto", "connect", "syn"])
-@pytest.mark.parametrize("ports", [["-p-"], ["-p", "-"], ["--ports=-"], ["-p", "1-65535"]])
+@pytest.mark.parametrize(
+    ("engine", "ports"),  # how all ports are written is read before an engine is chosen
+    [(engine, ["-p-"]) for engine in ("auto", "connect", "syn")]
+    + [("auto", ports) for ports in (["-p", "-"], ["--ports=-"], ["-p", "1-65535"])],
+)
 def test_all_ports_of_a_host_are_asked_and_what_is_open_is_found(
     hosts: Hosts, command: list[str], engine: str, ports: list[str]
 ) -> None:
@@ -121,14 +136,11 @@ def test_a_public_address_is_asked_only_by_who_is_allowed_and_that_is_recorded(
 
 
 def test_a_refusal_comes_before_the_first_packet(hosts: Hosts, command: list[str]) -> None:
-    def sent() -> int:
-        return int(hosts.run(["cat", "/sys/class/net/scan0/statistics/tx_packets"]).stdout)
-
     time.sleep(0.5)  # neighbour discovery of before is over
-    before = sent()
+    before = sent(hosts)
     assert scan(hosts, command, hosts.address, "203.0.113.5", "-p-").returncode == 4
     assert scan(hosts, command, hosts.address, "224.0.0.1", "-p-", "--i-am-allowed").returncode == 4
-    assert sent() - before < 10
+    assert sent(hosts) - before < 10
 
 
 def test_a_network_of_one_s_own_leaves_its_broadcast_address_out_and_says_so(hosts: Hosts, command: list[str]) -> None:
@@ -228,8 +240,9 @@ def test_an_interrupted_scan_leaves_valid_output_and_says_so(
     hosts: Hosts, command: list[str], form: str, number: signal.Signals
 ) -> None:
     hosts.behave(silent=True)
+    before = sent(hosts)
     process = started(hosts, command, hosts.address, "-p-", "--rate", "3000", "--format", form)
-    time.sleep(2.5)
+    until(lambda: sent(hosts) > before + 1000)  # of 65,535: it is well under way
     process.send_signal(number)
     text, talk = process.communicate(timeout=30)
     assert process.returncode == 130, talk
@@ -251,9 +264,7 @@ def test_a_killed_scan_goes_on_from_its_state_and_ends_with_everything(
     state = tmp_path / "scan.state"
     words = (hosts.address, "-p-", "--rate", "10000", "--resume", str(state), "--json")
     process = started(hosts, command, *words)
-    deadline = time.monotonic() + 30
-    while not state.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(state.exists)
     time.sleep(1.0)
     process.kill()
     process.communicate(timeout=30)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Attributes = Sequence[tuple[str, Sequence[bytes | str]]]  # str: of our own, printable and ASCII
 
 WIDTH = 76  # columns of a line
+MOST_LINES = 4096  # short ones that are kept to be written again
 MOST_BYTES = 256 << 20  # of one entry
 SAFE = re.compile(rb"(?:[!-9;=-\x7f](?:[ -\x7f]*[!-\x7f])?)?")  # as RFC 2849 has it, without control characters
 LINE = re.compile(rb"([A-Za-z0-9][A-Za-z0-9.-]*(?:;[A-Za-z0-9-]+)*):(:|<)? *(.*)", re.DOTALL)
@@ -160,10 +161,20 @@ def parse_ldif(lines: Iterable[bytes], where: str) -> Iterator[Entry]:
         yield entry
 
 
+_lines: dict[tuple[str, bytes | str], str] = {}  # of the first values, of which many come again and again
+
+
 def _line(name: str, value: bytes | str) -> str:
+    text = _made(name, value)
+    if len(_lines) < MOST_LINES and len(text) < WIDTH:
+        _lines[name, value] = text
+    return text
+
+
+def _made(name: str, value: bytes | str) -> str:
     if isinstance(value, str):
         if value[-1:] == " ":
-            return _line(name, value.encode())
+            return _made(name, value.encode())
         text = f"{name}: {value}"
     elif SAFE.fullmatch(value):
         text = f"{name}: {value.decode('ascii')}" if value else f"{name}:"
@@ -179,5 +190,6 @@ def _line(name: str, value: bytes | str) -> str:
 def format_entry(dn: str, attributes: Attributes) -> str:
     """An entry with the empty line behind it."""
     lines = [_line("dn", dn.encode("utf-8", "surrogateescape"))]
-    lines += [_line(name, value) for name, values in attributes for value in values]
+    known = _lines.get
+    lines += [known((name, value)) or _line(name, value) for name, values in attributes for value in values]
     return "\n".join(lines) + "\n\n"
