@@ -43,6 +43,8 @@ def located(
             continue
         low, high = int(first), int(last or first)
         known = [t for t in transports.lower().split("/") if t in Transport.__members__.values()]
-        if not known or not low <= high <= LAST_PORT or (wanted and not any(low <= n <= high for n in wanted)):
+        if not known or not low <= high <= LAST_PORT:
+            continue
+        if wanted and low not in wanted and not (low < high and any(low < n <= high for n in wanted)):
             continue
         yield PortRange(low, high), LocalLine(layer, path, "", words[0], "/".join(known)), words[2:], comment.strip()
