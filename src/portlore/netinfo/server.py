@@ -81,6 +81,14 @@ class Serving:
         self.idle = asyncio.Event()
         self.idle.set()
 
+    def answer(self, caller: Caller, record: bytes) -> bytes | None:
+        """The reply to a record, if it gets one."""
+        try:
+            return self.service.answer(caller, record)
+        except Exception as error:  # noqa: BLE001 - the border: a fault of ours ends one call, not the server
+            self.log(f"fault {type(error).__name__}: {error}; call={record[:40].hex()}")
+            return accepted(int.from_bytes(record[:4], "big"), SYSTEM_ERR)
+
     def write(self, connection: Connection, replies: list[bytes]) -> None:
         """Answer calls, writes among them, once those are on disk."""
         if self.sharing is not None:  # nothing was written: what is served is what everybody has
@@ -261,11 +269,7 @@ class Connection(Talk):
         version, wrong, size = domain.version, counts[1], 0
         replies: list[bytes] = []
         for number, record in enumerate(records, 1):
-            try:
-                reply = service.answer(self.caller, record)
-            except Exception as error:  # noqa: BLE001 - the border: a fault of ours ends one call, not the server
-                serving.log(f"fault {type(error).__name__}: {error}; call={record[:40].hex()}")
-                reply = accepted(int.from_bytes(record[:4], "big"), SYSTEM_ERR)
+            reply = serving.answer(self.caller, record)
             if reply is not None:
                 replies.append(reply)
                 size += len(reply)

@@ -20,7 +20,7 @@ from portlore.netinfo.following import Follower
 from portlore.netinfo.lockstep import PROCEDURE, WRITES, Commit, Lockstep, written
 from portlore.netinfo.postgres_line import LOCKED
 from portlore.netinfo.values import NUMBERS
-from portlore.oncrpc.message import SYSTEM_ERR, accepted, success
+from portlore.oncrpc.message import success
 from portlore.oncrpc.xdr import uint
 
 TYPE_CHECKING = False
@@ -202,11 +202,7 @@ class Sharing:
         service.domain = self._steps.draft
         try:
             for number, record in enumerate(records, 1):
-                try:
-                    reply = service.answer(connection.caller, record)
-                except Exception as error:  # noqa: BLE001 - the border: a fault of ours ends one call, not the server
-                    serving.log(f"fault {type(error).__name__}: {error}; call={record[:40].hex()}")
-                    reply = accepted(int.from_bytes(record[:4], "big"), SYSTEM_ERR)
+                reply = serving.answer(connection.caller, record)
                 if reply is not None:
                     replies.append(reply)
                     size += len(reply)
