@@ -142,6 +142,12 @@ def _count(text: str) -> int:
 
 def run(args: Namespace, output: Output) -> int:
     """Do what is asked."""
+    named = [one for value in vars(args).values() for one in (value if isinstance(value, list) else [value])]
+    if any(isinstance(one, str) and "postgres" in one and "://" in one for one in named):
+        from portlore.extras import require
+        from portlore.netinfo.storing import POSTGRESQL
+
+        require(POSTGRESQL, output.say)
     return ACTIONS[args.action](args, output)
 
 

@@ -54,7 +54,7 @@ class Line:
         try:
             from pg8000.native import Connection  # type: ignore[import-untyped]
         except ImportError:
-            do = "install portlore[postgresql], or: pip install 'pg8000>=1.31'"
+            do = "run: python -m pip install 'portlore[postgresql]'"
             raise HostError(self._asked, "pg8000 is not installed", do) from None
         user = address.user or getpass.getuser()
         where: dict[str, Any] = {"host": address.host, "port": address.port}

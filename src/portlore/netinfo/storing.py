@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 
 from portlore.errors import DataError
+from portlore.extras import Extra
 from portlore.netinfo.postgres_address import DEFAULT_DOMAIN, EMPTY, MISSING, is_address
 from portlore.netinfo.store import Store
 
-__all__ = ["is_address", "is_taken", "open_store", "share", "write_changes"]
+POSTGRESQL = Extra("postgresql", "pg8000", ("pg8000>=1.31",), 1)
+__all__ = ["POSTGRESQL", "is_address", "is_taken", "open_store", "share", "write_changes"]
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
