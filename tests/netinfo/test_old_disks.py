@@ -375,6 +375,15 @@ def test_any_domain_is_read_as_it_was_written(steps: list[tuple[int, tuple[Prope
     assert found.is_whole, found.findings
 
 
+def test_a_short_last_property_that_is_named_like_the_order_of_all_is_one() -> None:
+    named = [("_ni_attribute_order", ["1"]), ("_", ["12345"] * 2), ("_ni_attribute_order", [""])]  # to the slot's end
+    domain = Domain.of(
+        [Record(0, 0, 0, properties([("master", ["a/t"])]), (1,)), Record(1, 0, 0, properties(named), ())]
+    )
+    found = recover(pack_store(domain), "x")
+    assert (list(found.domain.records()), found.is_whole) == (list(domain.records()), True)
+
+
 def test_directories_of_one_version_are_written_with_two() -> None:
     domain = recover(store(ROOT, ONE, TWO), "x").domain
     domain.directories[2].version = domain.directories[1].version

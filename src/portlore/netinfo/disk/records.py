@@ -130,7 +130,7 @@ def _text(data: bytes, at: int, end: int, raw: Raw) -> tuple[bytes, int]:
 
 def _positions(data: bytes, at: int, count: int) -> tuple[list[int], int] | None:
     """The numbers of ni_attribute_order, and where they end; ``None`` where they are no numbers."""
-    if count > MOST_PROPERTIES or not count:
+    if count > MOST_PROPERTIES or not count or at + count * _POSITION.size > len(data):
         return None
     found = []
     for _ in range(count):
